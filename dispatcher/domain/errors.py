@@ -1,4 +1,8 @@
-"""Refusals: typed, naming field, value and remedy. A refused command changes nothing."""
+"""Refusals: typed, naming field, value and remedy. A refused command changes nothing.
+
+The words are English message ids with ``{name}`` places; an edge translates the template (gettext) before it fills
+the places in, so the same refusal reads in Chinese at a desk and in English in a log.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +19,26 @@ class Refused(Exception):
 
     def __init__(
         self,
-        detail: str,
+        template: str,
         *,
         field: str = "",
         value: str = "",
         remedy: str = "",
         allowed: tuple[str, ...] = (),
+        **places: str,
     ) -> None:
-        super().__init__(detail)
-        self.detail = detail
+        super().__init__(template.format(**places))
+        self.template = template
+        self.places = places
         self.field = field
         self.value = value[:120]
         self.remedy = remedy
         self.allowed = allowed
+
+    @property
+    def detail(self) -> str:
+        """The English sentence."""
+        return str(self)
 
 
 class NotFound(Refused):

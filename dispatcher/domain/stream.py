@@ -87,6 +87,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     message_id: UUID
     command: Command
     actor: Actor
+    salt: bytes = b""  # random, from the edge: digests of texts cannot be guessed without it
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,6 +156,7 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
     no: int
     field: str
     words: str
+    salt: bytes = b""  # kept beside the words and erased with them
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):
