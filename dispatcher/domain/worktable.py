@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from datetime import date, time, timedelta
+from datetime import date, time
 from itertools import accumulate, compress
 from typing import Final
 
@@ -49,9 +49,13 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     before: array[int]  # by day and once more at the end: worked days before it
     days: array[int]  # by worked day: its ordinal
     spent: array[int]  # by worked day and once more at the end: working microseconds before it
+    spent_by_day: array[int]  # by day: the same, so that a span needs one look-up for each end
+    shift_by_day: tuple[Shift | None, ...]  # by day: its hours, None for rest
     shift: bytes  # by worked day: index into shifts
     shifts: tuple[Shift, ...]
-    tentative: tuple[tuple[int, int], ...]  # first and last ordinal of the stretches no notice has settled
+    tentative: tuple[
+        tuple[int, int], ...
+    ]  # first and last ordinal of stretches no notice has settled, sorted, never empty
     names: dict[int, str]  # why a day is not what its weekday says, or is a holiday
 
 
@@ -83,6 +87,7 @@ def compile_table(layers: Sequence[Layer]) -> Table:
     shifts, by_day = _shifts(layers, first, made_up)
     shift = bytes(compress(by_day, works))
     lengths = [each.length for each in shifts]
+    spent = array("q", accumulate((lengths[index] for index in shift), initial=0))
     return Table(
         version=digest_of(layers),
         first=first,
@@ -90,10 +95,14 @@ def compile_table(layers: Sequence[Layer]) -> Table:
         works=bytes(works),
         before=before,
         days=days,
-        spent=array("q", accumulate((lengths[index] for index in shift), initial=0)),
+        spent=spent,
+        spent_by_day=array("q", map(spent.__getitem__, before)),
+        shift_by_day=tuple(
+            shifts[index] if worked else None for index, worked in zip(by_day, works, strict=True)
+        ),
         shift=shift,
         shifts=shifts,
-        tentative=tuple(_tentative(layers)),
+        tentative=tuple(sorted(_tentative(layers))),
         names=names,
     )
 
@@ -163,7 +172,7 @@ def _shift(hours: Sequence[Hours]) -> Shift:
         length=length,
         opens=hours[0].opens * MINUTE,
         closes=last * MINUTE,
-        close_time=None if last == timedelta(days=1) // timedelta(minutes=1) else time(*divmod(last, 60)),
+        close_time=None if last == 24 * 60 else time(*divmod(last, 60)),
     )
 
 
@@ -179,6 +188,6 @@ def _tentative(layers: Sequence[Layer]) -> Iterator[tuple[int, int]]:
     else:
         yield 1, _LAST_ORDINAL
     for layer in layers:
-        for year in layer.years:
-            if layer.division != NATION and year.status is Status.PROVISIONAL:
-                yield date(year.year, 1, 1).toordinal(), date(year.year, 12, 31).toordinal()
+        for local in layer.years:
+            if layer.division != NATION and local.status is Status.PROVISIONAL:
+                yield date(local.year, 1, 1).toordinal(), date(local.year, 12, 31).toordinal()

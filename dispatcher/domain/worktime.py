@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from dispatcher.domain.worktable import MINUTE, Shift, Table, compile_table, weekday_number, weekdays_before
-from routing_rules.calendar import CalendarBook, Layer
+from routing_rules.calendar import CalendarBook
 
 LEGAL_ZONE: Final = ZoneInfo("Asia/Shanghai")
 """Legal time in China. Datetimes that carry this very object are reckoned with fastest."""
@@ -133,9 +133,7 @@ class Calendar:
 
     def next_working_instant(self, at: datetime) -> datetime:
         """The instant itself within office hours, else the next opening."""
-        local = _local(at)
-        found = self._latest(self._worked(local))
-        return local if found <= local else found
+        return self._latest(self._worked(at))
 
     # Limits in working days and in calendar days
 
@@ -144,9 +142,18 @@ class Calendar:
 
         n = 0 is the close of business of the same day or, once that is past, of the next working day.
         """
-        _refuse_negative("n", n)
+        if n < 0:
+            _refuse_negative("n", n)
         local = start if start.tzinfo is LEGAL_ZONE else _local(start)
         first = local.toordinal()
+        table = self._table
+        day = first - table.first + 1
+        if n and 0 < day <= len(table.works) and (rank := table.before[day] + n - 1) < len(table.days):
+            ordinal = table.days[rank]  # the same as below, without the calls: this is the hot question
+            close = table.shifts[table.shift[rank]].close_time
+            if close is not None:
+                at = datetime.combine(date.fromordinal(ordinal), close, LEGAL_ZONE)
+                return Due(at, self._tentative(first, ordinal))
         ordinal = self._nth_after(first, n)
         at = self._close(ordinal)
         if n == 0 and at < local:
@@ -263,18 +270,16 @@ class Calendar:
         table = self._table
         ordinal = at.toordinal()
         day = ordinal - table.first
+        shift: Shift | None
         if 0 <= day < len(table.works):
-            rank = table.before[day]
-            spent = table.spent[rank]
-            if not table.works[day]:
-                return spent
-            shift = table.shifts[table.shift[rank]]
+            spent = table.spent_by_day[day]
+            shift = table.shift_by_day[day]
         else:
             rank = self._rank(ordinal)
             spent = self._spent(rank)
-            if (ordinal - 1) % 7 >= 5:
-                return spent
-            shift = self._shift(rank)
+            shift = self._shift(rank) if (ordinal - 1) % 7 < 5 else None
+        if shift is None:
+            return spent
         moment = ((at.hour * 60 + at.minute) * 60 + at.second) * 1_000_000 + at.microsecond
         for opens, closes, before in shift.frames:
             if moment < opens:
@@ -318,10 +323,10 @@ class Calendar:
         raise AssertionError("a working day is longer than the sum of its hours")
 
     def _tentative(self, first: int, last: int) -> bool:
-        for low, high in self._table.tentative:
-            if first <= high and last >= low:
-                return True
-        return False
+        stretches = self._table.tentative
+        if last < stretches[0][0]:  # nearly always; there is a stretch after every calendar
+            return False
+        return any(first <= high and last >= low for low, high in stretches)
 
 
 class Calendars:
@@ -330,7 +335,7 @@ class Calendars:
     def __init__(self, book: CalendarBook) -> None:
         self._book = book
         self._by_division: dict[str, Calendar] = {}
-        self._by_chain: dict[tuple[Layer, ...], Calendar] = {}
+        self._by_chain: dict[tuple[str, ...], Calendar] = {}
 
     @property
     def version(self) -> str:
@@ -342,9 +347,10 @@ class Calendars:
         known = self._by_division.get(division)
         if known is None:
             chain = self._book.chain(division)
-            known = self._by_chain.get(chain)
+            ids = tuple(layer.id for layer in chain)
+            known = self._by_chain.get(ids)
             if known is None:
-                known = self._by_chain[chain] = Calendar(compile_table(chain))
+                known = self._by_chain[ids] = Calendar(compile_table(chain))
             self._by_division[division] = known
         return known
 
@@ -377,7 +383,8 @@ def _instant(ordinal: int, moment: int) -> datetime:
 
 
 def _refuse_negative(field: str, amount: int | timedelta) -> None:
-    if amount < (timedelta(0) if isinstance(amount, timedelta) else 0):
+    negative = amount < timedelta(0) if isinstance(amount, timedelta) else amount < 0
+    if negative:
         raise Unreckonable(field, amount, "is negative; give 0 or more")
 
 
