@@ -80,14 +80,14 @@ class Result(StrEnum):
     BY_PEER = "by-peer"
 
 
-class Said(Record):
+class Said(Record, frozen=True, kw_only=True):
     """A text of the case by number and salted digest; the words themselves are erasable and not in the log."""
 
     no: int
     digest: str
 
 
-class SafeContact(Record):
+class SafeContact(Record, frozen=True, kw_only=True):
     """May we call or text the citizen, when and how (安全联系). ``calls``/``texts`` False: never."""
 
     calls: bool = True
@@ -97,7 +97,7 @@ class SafeContact(Record):
     neutral_name: bool = False  # do not say who is calling
 
 
-class Matter(Record):
+class Matter(Record, frozen=True, kw_only=True):
     """What the case is about, as ruled or overridden by a person."""
 
     platform: str  # the line that should own it: 110, 12345, 119, 120, 122, other, none
@@ -117,7 +117,7 @@ class Matter(Record):
     points: int = 1  # request points found in the text
 
 
-class Hop(Record):
+class Hop(Record, frozen=True, kw_only=True):
     """One holder's stretch: every hour is charged to whoever held the case."""
 
     holder: str  # platform id or unit code
@@ -126,7 +126,7 @@ class Hop(Record):
     why: str = ""
 
 
-class Tier(Record):
+class Tier(Record, frozen=True, kw_only=True):
     """One step of sub-assignment (二次分派) down a unit's tree."""
 
     unit: str
@@ -135,7 +135,7 @@ class Tier(Record):
     replied: datetime | None = None
 
 
-class PeerLink(Record):
+class PeerLink(Record, frozen=True, kw_only=True):
     """The case's counterpart on another platform: both sides' numbers are kept."""
 
     platform: str
@@ -144,7 +144,7 @@ class PeerLink(Record):
     direction: str = "out"  # out: we passed it on; in: it came to us
 
 
-class Extension(Record):
+class Extension(Record, frozen=True, kw_only=True):
     """A request for more time and what became of it. ``days`` are working days."""
 
     clock: str
@@ -155,7 +155,7 @@ class Extension(Record):
     granted: bool = False
 
 
-class ReturnAsked(Record):
+class ReturnAsked(Record, frozen=True, kw_only=True):
     """A return (退单): reason code, list item it cites, by which unit."""
 
     at: datetime
@@ -165,7 +165,7 @@ class ReturnAsked(Record):
     accepted: bool | None = None
 
 
-class Pause(Record):
+class Pause(Record, frozen=True, kw_only=True):
     """A stop of the unit's clocks while the citizen owes material or an expert finding is pending."""
 
     why: str  # "material" or "finding"
@@ -176,7 +176,7 @@ class Pause(Record):
     ended: datetime | None = None
 
 
-class Rating(Record):
+class Rating(Record, frozen=True, kw_only=True):
     """好差评: of the call and of the result, separate and voluntary, 1 (best) to 5 (12345) or 3 (110)."""
 
     call: int = 0
@@ -186,13 +186,13 @@ class Rating(Record):
     verified: bool | None = None  # None: not looked at; True: the complaint was justified
 
 
-class Watch(Record):
+class Watch(Record, frozen=True, kw_only=True):
     """Guard on a case passed from 110 or to it: danger in the window raises it again."""
 
     until: datetime
 
 
-class Personal(Record):
+class Personal(Record, frozen=True, kw_only=True):
     """Who the citizen is. Sealed under the case's own key; never in an event, a log or an outbox row."""
 
     caller: str = ""  # number that called

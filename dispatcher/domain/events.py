@@ -1,0 +1,524 @@
+"""What happened to a case. Kinds are `word.version`, chosen once; classes may be renamed, kinds never.
+
+No event holds personal data or free text: words are `Said` (number and salted digest).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from dispatcher.domain.stream import Event
+from dispatcher.domain.values import Matter, Record, Result, SafeContact, Said
+
+
+class Armed(Record, frozen=True, kw_only=True):
+    """One milestone that will fall at ``due``."""
+
+    milestone: str
+    due: datetime
+
+
+class ClockRun(Record, frozen=True, kw_only=True):
+    """One run of a clock of the policy. ``due`` is the limit; ``target`` the amber date where there is one.
+
+    ``started`` never moves: a reply sent back, a pause or a redo of the unit's clock keeps or names its own start.
+    ``level`` is the highest rung reached; ``stopped`` the instant it ended.
+    """
+
+    clock: str
+    started: datetime
+    due: datetime
+    target: datetime | None = None
+    natural: datetime | None = None
+    provisional: bool = False
+    unit: str = ""
+    ladder: str = ""
+    at_limit: str = "nothing"
+    armed: tuple[Armed, ...] = ()
+    skipped: tuple[Armed, ...] = ()
+    level: int = 0
+    amber: bool = False
+    breached: datetime | None = None
+    stopped: datetime | None = None
+    paused: datetime | None = None
+    held: bool = False
+
+
+class CaseRegistered(Event, frozen=True, kw_only=True, tag="case-registered.1"):
+    platform: str
+    line: str
+    number: str
+    channel: str
+    division: str
+    received: datetime
+    first_received: datetime
+    first_platform: str
+    anonymous: bool = False
+    confidential: bool = False
+    wants_reply: bool = True
+    safe_contact: SafeContact | None = None
+    narrative: Said
+    policy: str
+    call: str = ""
+    peer_platform: str = ""
+    peer_number: str = ""
+    peer_case: UUID | None = None
+    imported: bool = False
+
+
+class CaseRuled(Event, frozen=True, kw_only=True, tag="case-ruled.1"):
+    """Ruled by the lists. ``human``: the ruling leaves it to a person."""
+
+    matter: Matter
+    receiver: str = ""
+    division: str = ""
+    human: bool = False
+
+
+class RulingChanged(Event, frozen=True, kw_only=True, tag="ruling-changed.1"):
+    """Overridden by a person, or ruled afresh to another urgency or danger."""
+
+    matter: Matter
+    reason: Said | None = None
+    by_person: bool = True
+
+
+class CaseSupplemented(Event, frozen=True, kw_only=True, tag="case-supplemented.1"):
+    words: Said
+
+
+class DangerRaised(Event, frozen=True, kw_only=True, tag="danger-raised.1"):
+    """A later word about the case trips the danger gate."""
+
+    also: tuple[str, ...] = ()
+
+
+class AssignmentDue(Event, frozen=True, kw_only=True, tag="assignment-due.1"):
+    """This platform must assign, answer, guide or pass it on now (交办时限起算)."""
+
+
+class DispatchDue(Event, frozen=True, kw_only=True, tag="dispatch-due.1"):
+    """A police order waits for a unit (派警时限起算)."""
+
+
+class ClocksSet(Event, frozen=True, kw_only=True, tag="clocks-set.1"):
+    """These clocks now stand like this (started, moved, paused or stopped)."""
+
+    runs: tuple[ClockRun, ...]
+    why: str = ""
+
+
+class MilestoneReached(Event, frozen=True, kw_only=True, tag="milestone-reached.1"):
+    """A milestone fell due and was settled; ``next`` are the rungs armed after it."""
+
+    clock: str
+    milestone: str
+    due: datetime
+    level: int = 0
+    told: tuple[str, ...] = ()
+    nobody: tuple[str, ...] = ()
+    next: tuple[Armed, ...] = ()
+
+
+class TransferStarted(Event, frozen=True, kw_only=True, tag="transfer-started.1"):
+    to: str
+    call: str = ""
+    reason: Said | None = None
+
+
+class TransferConfirmed(Event, frozen=True, kw_only=True, tag="transfer-confirmed.1"):
+    number: str = ""
+    peer_case: UUID | None = None
+
+
+class TransferFailed(Event, frozen=True, kw_only=True, tag="transfer-failed.1"):
+    reason: Said
+
+
+class TakerAgreed(Event, frozen=True, kw_only=True, tag="taker-agreed.1"):
+    taker: str
+    agreed: bool
+    reason: Said
+
+
+class HandOverDue(Event, frozen=True, kw_only=True, tag="hand-over-due.1"):
+    """A hand-over order goes to the platform ``to`` (1 working day, the plan III.3.2)."""
+
+    to: str
+    reason: Said
+    remainder: bool = False
+
+
+class HandOverDelivered(Event, frozen=True, kw_only=True, tag="hand-over-delivered.1"):
+    number: str = ""
+    peer_case: UUID | None = None
+
+
+class HandOverFailed(Event, frozen=True, kw_only=True, tag="hand-over-failed.1"):
+    reason: Said
+
+
+class PeerResultReported(Event, frozen=True, kw_only=True, tag="peer-result-reported.1"):
+    result: Result
+    words: Said | None = None
+
+
+class ReflowSeen(Event, frozen=True, kw_only=True, tag="reflow-seen.1"):
+    """回流:it came back to who had it before. Adjudication or a three-way call is mandatory from here on."""
+
+    holders: tuple[str, ...]
+
+
+class CaseGuided(Event, frozen=True, kw_only=True, tag="case-guided.1"):
+    door: str
+    words: Said | None = None
+
+
+class CaseAnswered(Event, frozen=True, kw_only=True, tag="case-answered.1"):
+    words: Said
+    knowledge: str = ""
+
+
+class CaseAssigned(Event, frozen=True, kw_only=True, tag="case-assigned.1"):
+    lead: str
+    co: tuple[str, ...] = ()
+    urgency: str
+    utility: bool = False
+    binding: bool = False
+    redo: bool = False
+    duty_item: str = ""
+    words: Said | None = None
+
+
+class ClaimOffered(Event, frozen=True, kw_only=True, tag="claim-offered.1"):
+    units: tuple[str, ...]
+    guard: str = ""
+
+
+class CaseSigned(Event, frozen=True, kw_only=True, tag="case-signed.1"):
+    unit: str
+    deemed: bool = False
+
+
+class CitizenContacted(Event, frozen=True, kw_only=True, tag="citizen-contacted.1"):
+    reached: bool
+    words: Said | None = None
+
+
+class CaseSubAssigned(Event, frozen=True, kw_only=True, tag="case-sub-assigned.1"):
+    unit: str
+    above: str
+    days: int = 0
+    words: Said | None = None
+
+
+class SubAssignmentSigned(Event, frozen=True, kw_only=True, tag="sub-assignment-signed.1"):
+    unit: str
+
+
+class SubAssignmentRecalled(Event, frozen=True, kw_only=True, tag="sub-assignment-recalled.1"):
+    unit: str
+    reason: Said
+
+
+class SubReplySubmitted(Event, frozen=True, kw_only=True, tag="sub-reply-submitted.1"):
+    unit: str
+    words: Said
+
+
+class SubReplySentBack(Event, frozen=True, kw_only=True, tag="sub-reply-sent-back.1"):
+    unit: str
+    words: Said
+
+
+class ReturnAskedFor(Event, frozen=True, kw_only=True, tag="return-asked.1"):
+    unit: str
+    reason: str
+    item: str
+    words: Said
+    suggested: str = ""
+
+
+class ReturnAccepted(Event, frozen=True, kw_only=True, tag="return-accepted.1"):
+    words: Said | None = None
+
+
+class ReturnRefused(Event, frozen=True, kw_only=True, tag="return-refused.1"):
+    words: Said | None = None
+
+
+class AdjudicationDue(Event, frozen=True, kw_only=True, tag="adjudication-due.1"):
+    """Second return or third holder: the unit's word no longer decides."""
+
+    why: str
+
+
+class CaseAdjudicated(Event, frozen=True, kw_only=True, tag="case-adjudicated.1"):
+    unit: str
+    words: Said
+
+
+class ExtensionAsked(Event, frozen=True, kw_only=True, tag="extension-asked.1"):
+    clock: str
+    days: int
+    words: Said
+
+
+class ExtensionDecided(Event, frozen=True, kw_only=True, tag="extension-decided.1"):
+    granted: bool
+    days: int = 0
+    words: Said | None = None
+
+
+class PauseAsked(Event, frozen=True, kw_only=True, tag="pause-asked.1"):
+    why: str
+    items: int
+    days: int
+    words: Said | None = None
+
+
+class CasePaused(Event, frozen=True, kw_only=True, tag="case-paused.1"):
+    why: str
+    days: int
+
+
+class PauseRefused(Event, frozen=True, kw_only=True, tag="pause-refused.1"):
+    words: Said | None = None
+
+
+class CaseResumed(Event, frozen=True, kw_only=True, tag="case-resumed.1"):
+    by_time: bool = False
+    words: Said | None = None
+
+
+class ReplySubmitted(Event, frozen=True, kw_only=True, tag="reply-submitted.1"):
+    unit: str
+    result: Result
+    words: Said
+    points_answered: tuple[int, ...] = ()
+    attachments: tuple[str, ...] = ()
+
+
+class ReplyApproved(Event, frozen=True, kw_only=True, tag="reply-approved.1"):
+    words: Said | None = None
+
+
+class ReplySentBack(Event, frozen=True, kw_only=True, tag="reply-sent-back.1"):
+    words: Said
+
+
+class ReplyDelivered(Event, frozen=True, kw_only=True, tag="reply-delivered.1"):
+    how: str
+    words: Said | None = None
+
+
+class CaseClosed(Event, frozen=True, kw_only=True, tag="case-closed.1"):
+    result: Result
+    words: Said | None = None
+
+
+class UnreasonableProposed(Event, frozen=True, kw_only=True, tag="unreasonable-proposed.1"):
+    by: str
+    words: Said
+
+
+class UnreasonableRefused(Event, frozen=True, kw_only=True, tag="unreasonable-refused.1"):
+    words: Said | None = None
+
+
+class CaseReopened(Event, frozen=True, kw_only=True, tag="case-reopened.1"):
+    """Open again: appeal, redo or a justified bad rating."""
+
+    why: str
+    words: Said | None = None
+
+
+class CallbackDue(Event, frozen=True, kw_only=True, tag="callback-due.1"):
+    """Complaints and requests for help are called back, all of them."""
+
+
+class CallbackTried(Event, frozen=True, kw_only=True, tag="callback-tried.1"):
+    attempt: int
+    reached: bool
+    words: Said | None = None
+
+
+class CaseCalledBack(Event, frozen=True, kw_only=True, tag="case-called-back.1"):
+    """``outcome``: reached, not-reached, waived or on-file (contact unsafe)."""
+
+    outcome: str
+    on_request: bool = False
+
+
+class CaseRated(Event, frozen=True, kw_only=True, tag="case-rated.1"):
+    call: int = 0
+    result: int = 0
+    scale: int = 5
+
+
+class RatingContested(Event, frozen=True, kw_only=True, tag="rating-contested.1"):
+    """A bad rating must be verified (差评核实)."""
+
+
+class RatingVerified(Event, frozen=True, kw_only=True, tag="rating-verified.1"):
+    justified: bool
+    words: Said
+
+
+class CaseUrged(Event, frozen=True, kw_only=True, tag="case-urged.1"):
+    words: Said | None = None
+
+
+class CaseSupervised(Event, frozen=True, kw_only=True, tag="case-supervised.1"):
+    words: Said | None = None
+    why: str = ""
+
+
+class CaseAttached(Event, frozen=True, kw_only=True, tag="case-attached.1"):
+    parent: UUID
+
+
+class FollowerJoined(Event, frozen=True, kw_only=True, tag="follower-joined.1"):
+    follower: UUID
+
+
+class ParentLeft(Event, frozen=True, kw_only=True, tag="parent-left.1"):
+    parent: UUID
+    why: str = ""
+
+
+class FollowerLeft(Event, frozen=True, kw_only=True, tag="follower-left.1"):
+    follower: UUID
+
+
+class CaseMerged(Event, frozen=True, kw_only=True, tag="case-merged.1"):
+    into: UUID
+
+
+class CaseWithdrawn(Event, frozen=True, kw_only=True, tag="case-withdrawn.1"):
+    words: Said
+
+
+class CaseArchived(Event, frozen=True, kw_only=True, tag="case-archived.1"):
+    pass
+
+
+class PoliceUnitSent(Event, frozen=True, kw_only=True, tag="police-unit-sent.1"):
+    seen: datetime
+    unit: str = ""
+
+
+class PoliceArrived(Event, frozen=True, kw_only=True, tag="police-arrived.1"):
+    seen: datetime
+
+
+class PoliceFedBack(Event, frozen=True, kw_only=True, tag="police-fed-back.1"):
+    category: str = ""
+    remainder: bool = False
+    words: Said | None = None
+
+
+class NoticeFailed(Event, frozen=True, kw_only=True, tag="notice-failed.1"):
+    to: str
+    template: str
+    reason: str
+
+
+class LegalHoldSet(Event, frozen=True, kw_only=True, tag="legal-hold-set.1"):
+    reason: Said
+
+
+class LegalHoldReleased(Event, frozen=True, kw_only=True, tag="legal-hold-released.1"):
+    reason: Said
+
+
+class PersonalDataErased(Event, frozen=True, kw_only=True, tag="personal-data-erased.1"):
+    basis: str
+
+
+class DeadlinesMoved(Event, frozen=True, kw_only=True, tag="deadlines-moved.1"):
+    """A new calendar moved provisional deadlines: before and after stand in the clocks-set event that follows."""
+
+    batch: str
+    moved: tuple[str, ...] = ()
+
+
+AnyEvent = (
+    CaseRegistered
+    | CaseRuled
+    | RulingChanged
+    | CaseSupplemented
+    | DangerRaised
+    | AssignmentDue
+    | DispatchDue
+    | ClocksSet
+    | MilestoneReached
+    | TransferStarted
+    | TransferConfirmed
+    | TransferFailed
+    | TakerAgreed
+    | HandOverDue
+    | HandOverDelivered
+    | HandOverFailed
+    | PeerResultReported
+    | ReflowSeen
+    | CaseGuided
+    | CaseAnswered
+    | CaseAssigned
+    | ClaimOffered
+    | CaseSigned
+    | CitizenContacted
+    | CaseSubAssigned
+    | SubAssignmentSigned
+    | SubAssignmentRecalled
+    | SubReplySubmitted
+    | SubReplySentBack
+    | ReturnAskedFor
+    | ReturnAccepted
+    | ReturnRefused
+    | AdjudicationDue
+    | CaseAdjudicated
+    | ExtensionAsked
+    | ExtensionDecided
+    | PauseAsked
+    | CasePaused
+    | PauseRefused
+    | CaseResumed
+    | ReplySubmitted
+    | ReplyApproved
+    | ReplySentBack
+    | ReplyDelivered
+    | CaseClosed
+    | UnreasonableProposed
+    | UnreasonableRefused
+    | CaseReopened
+    | CallbackDue
+    | CallbackTried
+    | CaseCalledBack
+    | CaseRated
+    | RatingContested
+    | RatingVerified
+    | CaseUrged
+    | CaseSupervised
+    | CaseAttached
+    | FollowerJoined
+    | ParentLeft
+    | FollowerLeft
+    | CaseMerged
+    | CaseWithdrawn
+    | CaseArchived
+    | PoliceUnitSent
+    | PoliceArrived
+    | PoliceFedBack
+    | NoticeFailed
+    | LegalHoldSet
+    | LegalHoldReleased
+    | PersonalDataErased
+    | DeadlinesMoved
+)
+
+
+def word_of(event: Event | type[Event]) -> str:
+    """The kind without its version ("case-assigned"): what policies and plans speak about."""
+    return str(event.__struct_config__.tag).rpartition(".")[0]
