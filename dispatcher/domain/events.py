@@ -121,6 +121,10 @@ class MilestoneReached(Event, frozen=True, kw_only=True, tag="milestone-reached.
     next: tuple[Armed, ...] = ()
 
 
+class PassingDue(Event, frozen=True, kw_only=True, tag="passing-due.1"):
+    """What came to 110 is the other platform's; it must be there within 1 working day (the plan III.3.2)."""
+
+
 class TransferStarted(Event, frozen=True, kw_only=True, tag="transfer-started.1"):
     to: str
     call: str = ""
@@ -454,6 +458,7 @@ AnyEvent = (
     | DispatchDue
     | ClocksSet
     | MilestoneReached
+    | PassingDue
     | TransferStarted
     | TransferConfirmed
     | TransferFailed
