@@ -1,0 +1,80 @@
+"""The command line `liandong`: finds the verb, loads that verb's module only, and runs it.
+
+Each verb is a module of `dispatcher.cli` with ``register(subparsers)`` and a handler that returns the exit code:
+0 done, 1 done but not as hoped (a proof failed, a fault was found), 2 the question was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+
+class Verb(NamedTuple):
+    """A word after `liandong`, the module that knows it, and what it does."""
+
+    word: str
+    module: str
+    words: str
+
+
+VERBS = (
+    Verb("serve", "dispatcher.cli.serve", "启动服务 / serve"),
+    Verb("db", "dispatcher.cli.db", "数据库升级 / upgrade the database"),
+    Verb("worktime", "dispatcher.cli.worktime", "工作时间推算 / count working time"),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one verb and returns its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    parser = argparse.ArgumentParser(
+        prog="liandong",
+        description="联动：12345 与 110 之间的分派 / dispatches between 12345 and 110",
+    )
+    subparsers: Any = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    known = {verb.word: verb for verb in VERBS}
+    if chosen is None:
+        for verb in VERBS:
+            subparsers.add_parser(verb.word, help=verb.words)
+        parser.parse_args(words)  # answers --help, refuses options that are none
+        parser.print_help(sys.stderr)
+        return 2
+    if chosen not in known:
+        return _unknown(chosen)
+    module = importlib.import_module(known[chosen].module)
+    module.register(subparsers)
+    arguments = parser.parse_args(words)
+    return _run(getattr(arguments, "handler", module.handler), arguments)
+
+
+def _unknown(word: str) -> int:
+    import difflib
+
+    near = difflib.get_close_matches(word, [verb.word for verb in VERBS], n=1)
+    hint = f"，是否为 {near[0]}？ / did you mean {near[0]}?" if near else ""
+    listed = " ".join(verb.word for verb in VERBS)
+    print(f"没有这个命令 / no such command: {word[:60]}{hint}\n可用 / known: {listed}", file=sys.stderr)  # noqa: T201
+    return 2
+
+
+def _run(handler: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    try:
+        code = handler(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python would complain about it once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
