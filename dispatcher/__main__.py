@@ -25,7 +25,17 @@ class Verb(NamedTuple):
 VERBS = (
     Verb("serve", "dispatcher.cli.serve", "启动服务 / serve"),
     Verb("db", "dispatcher.cli.db", "数据库升级 / upgrade the database"),
+    Verb("demo", "dispatcher.cli.demo", "演示 / the demonstration with live traffic"),
     Verb("worktime", "dispatcher.cli.worktime", "工作时间推算 / count working time"),
+    Verb("classify", "dispatcher.cli.classify", "判定受理平台 / who should take a matter"),
+    Verb("explain", "dispatcher.cli.explain", "一件诉求的经过与依据 / a case's trail and why"),
+    Verb("rules", "dispatcher.cli.rules", "检查清单与数据 / check lists and data"),
+    Verb("replay", "dispatcher.cli.replay", "重放来件 / replay messages on a manual clock"),
+    Verb("import", "dispatcher.cli.import_cases", "导入在办件与故障单 / import open cases and outage forms"),
+    Verb("verify", "dispatcher.cli.verify", "核验日志与状态 / prove the log, rows and deadlines"),
+    Verb("retention", "dispatcher.cli.retention", "到期销毁个人信息 / erase what is past its time"),
+    Verb("backup", "dispatcher.cli.backup", "备份 / back up while running"),
+    Verb("restore", "dispatcher.cli.backup", "恢复并自证 / restore, with proof"),
 )
 
 
