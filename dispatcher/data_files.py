@@ -1,0 +1,23 @@
+"""Reads data files: those that ship inside the package, or the deployment's own folder in their place."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+
+def packaged_files(folder: str) -> dict[str, bytes]:
+    """Every `*.toml` of `routing_rules/data/<folder>`, by file name; FileNotFoundError for an unknown folder."""
+    place = resources.files("routing_rules").joinpath("data", folder)
+    return {file.name: file.read_bytes() for file in place.iterdir() if file.name.endswith(".toml")}
+
+
+def files_of(folder: str, instead: Path | None) -> dict[str, bytes]:
+    """The TOML files of one folder of data, by name: those of ``instead`` where it is set, else the packaged ones.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    if instead is None:
+        return packaged_files(folder)
+    return {path.name: path.read_bytes() for path in sorted(instead.iterdir()) if path.suffix == ".toml"}
