@@ -1,0 +1,273 @@
+"""The writer on PostgreSQL: set-based statements through asyncpg, a handful of round trips for each batch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from dispatcher.store.database import EVERYTHING, SESSION, Database
+from dispatcher.store.engine import Again, BadData, Lost
+from dispatcher.store.staging import (
+    DEADLINE_COLUMNS,
+    EVENT_COLUMNS,
+    INBOX_COLUMNS,
+    OUTBOX_COLUMNS,
+    STREAM_COLUMNS,
+    DueRow,
+    Loaded,
+    Rows,
+    StoredAnswer,
+    StoredStream,
+)
+
+CHANNEL = "liandong_events"
+"""One NOTIFY a batch, with the new position: a hint to wake up, never the truth."""
+
+Columns = Sequence[tuple[str, str]]
+
+
+def _names(columns: Columns) -> str:
+    return ", ".join(f'"{name}"' for name, _ in columns)
+
+
+def _unnest(columns: Columns, first: int = 1) -> str:
+    return "unnest(" + ", ".join(f"${first + n}::{kind}[]" for n, (_, kind) in enumerate(columns)) + ")"
+
+
+_LOADED = "s.id, s.stream_kind, s.version, s.head, s.last_at, s.state, s.platform, s.division"
+LOCK_STREAMS = f"SELECT {_LOADED} FROM stream s WHERE s.id = ANY($1::uuid[]) ORDER BY s.id FOR UPDATE"
+ANSWERS = "SELECT message_id, digest, answer, position FROM inbox WHERE message_id = ANY($1::uuid[])"
+CLAIM = f"""
+SELECT {_LOADED} FROM deadline d JOIN stream s ON s.id = d.stream_id
+WHERE d.state = 'armed' AND d.due < $1 ORDER BY d.due LIMIT $2 FOR UPDATE OF s SKIP LOCKED
+"""
+# A second look, after the locks: what was cancelled between the first look and its lock is not due any more.
+DUE = """
+SELECT stream_id, clock, milestone, due FROM deadline
+WHERE stream_id = ANY($1::uuid[]) AND state = 'armed' AND due < $2 ORDER BY due, stream_id, clock, milestone
+"""
+INSERT_STREAMS = f"INSERT INTO stream ({_names(STREAM_COLUMNS)}) SELECT * FROM {_unnest(STREAM_COLUMNS)}"
+_KEPT = ("title", "caller_mac")
+UPDATE_STREAMS = (
+    "UPDATE stream s SET "
+    + ", ".join(
+        f'"{name}" = ' + (f'COALESCE(u."{name}", s."{name}")' if name in _KEPT else f'u."{name}"')
+        for name, _ in STREAM_COLUMNS[2:]
+    )
+    + f" FROM {_unnest(STREAM_COLUMNS)} AS u({_names(STREAM_COLUMNS)}) WHERE s.id = u.id"
+)
+CLEAR_STREAMS = """
+UPDATE stream s SET title = NULL, caller_mac = NULL, erased = u.erased
+FROM unnest($1::uuid[], $2::timestamptz[]) AS u(id, erased) WHERE s.id = u.id
+"""
+MOVE_DEADLINES = """
+UPDATE deadline d SET platform = u.platform, division = u.division
+FROM unnest($1::uuid[], $2::text[], $3::text[]) AS u(id, platform, division) WHERE d.stream_id = u.id
+"""
+UPSERT_DEADLINES = (
+    f"INSERT INTO deadline ({_names(DEADLINE_COLUMNS)}) SELECT * FROM {_unnest(DEADLINE_COLUMNS)}"
+    " ON CONFLICT (stream_id, clock, milestone) DO UPDATE SET "
+    + ", ".join(f'"{name}" = excluded."{name}"' for name, _ in DEADLINE_COLUMNS[3:])
+)
+INSERT_OUTBOX = f"INSERT INTO outbox ({_names(OUTBOX_COLUMNS)}) SELECT * FROM {_unnest(OUTBOX_COLUMNS)}"
+INSERT_TEXTS = (
+    "INSERT INTO text (stream_id, no, field, words, salt)"
+    " SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bytea[])"
+)
+UPSERT_SEALED = """
+WITH u AS (SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bytea[]) AS u(id, sealed, wrapped)),
+v AS (
+  INSERT INTO vault (stream_id, sealed) SELECT id, sealed FROM u
+  ON CONFLICT (stream_id) DO UPDATE SET sealed = excluded.sealed
+)
+INSERT INTO vault_key (stream_id, master, wrapped) SELECT id, $4, wrapped FROM u
+ON CONFLICT (stream_id) DO UPDATE SET master = excluded.master, wrapped = excluded.wrapped
+"""
+ERASE = """
+WITH t AS (DELETE FROM text WHERE stream_id = ANY($1::uuid[])),
+v AS (DELETE FROM vault WHERE stream_id = ANY($1::uuid[]))
+DELETE FROM vault_key WHERE stream_id = ANY($1::uuid[])
+"""
+# The last statement of every batch: the counter row is locked from here to the commit, which makes positions
+# gap-free and in commit order, and holds the others for the shortest time.
+_E = len(EVENT_COLUMNS)
+APPEND = f"""
+WITH p AS (UPDATE position SET value = value + $1 WHERE id = 1 RETURNING value - $1 AS base),
+e AS (
+  INSERT INTO event (position, {_names(EVENT_COLUMNS)})
+  SELECT p.base + u.n, {", ".join(f'u."{name}"' for name, _ in EVENT_COLUMNS)}
+  FROM p, {_unnest(EVENT_COLUMNS, 2)} WITH ORDINALITY AS u({_names(EVENT_COLUMNS)}, n)
+),
+i AS (
+  INSERT INTO inbox ({_names(INBOX_COLUMNS)})
+  SELECT u.message_id, u.at, u.digest, u.answer, p.base + u.position
+  FROM p, {_unnest(INBOX_COLUMNS, 2 + _E)} AS u({_names(INBOX_COLUMNS)})
+)
+SELECT p.base, CASE WHEN $1 > 0 THEN pg_notify('{CHANNEL}', (p.base + $1)::text) END FROM p
+"""
+
+PASSING = ("40", "55P03", "57014")
+DATA = ("22", "23", "54")
+GONE = ("08", "25P03", "25006", "53", "57P", "58")
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn asyncpg's errors into what the writer acts on."""
+    try:
+        yield
+    except asyncpg.UniqueViolationError as err:
+        # Another node made the same stream or took the same message between our look and our insert.
+        table = err.table_name or ""
+        if table == "stream" or table.startswith("inbox"):
+            raise Again(f"a twin in {table}") from err
+        raise BadData(f"{table}: {err.constraint_name}") from err
+    except asyncpg.PostgresError as err:
+        state = err.sqlstate or ""
+        if state.startswith(PASSING):
+            raise Again(f"{type(err).__name__} ({state})") from err
+        if state.startswith(DATA):
+            raise BadData(f"{type(err).__name__} ({state})") from err
+        if state.startswith(GONE):
+            raise Lost(f"{type(err).__name__} ({state})") from err
+        raise
+    except (UnicodeEncodeError, OverflowError) as err:
+        raise BadData(type(err).__name__) from err
+    except asyncpg.InterfaceError as err:
+        if isinstance(err, ValueError):  # asyncpg's own "invalid input for query argument"
+            raise BadData("a value does not fit its column") from err
+        raise Lost(str(err)) from err
+    except (OSError, TimeoutError) as err:
+        raise Lost(type(err).__name__) from err
+
+
+async def _keep(_connection: object) -> None:
+    """Leave a session's settings as they are between uses; asyncpg's own reset costs a round trip."""
+
+
+class PostgresTransaction:
+    """One transaction on one connection."""
+
+    def __init__(self, connection: Any, master: str) -> None:
+        self._connection = connection
+        self._master = master
+        self.finished = False
+
+    async def load(self, streams: Sequence[UUID], messages: Sequence[UUID]) -> Loaded:
+        with translated():
+            rows = await self._connection.fetch(LOCK_STREAMS, list(streams)) if streams else ()
+            answers = await self._connection.fetch(ANSWERS, list(messages)) if messages else ()
+        return Loaded(
+            streams={row[0]: StoredStream(*row) for row in rows},
+            answers={row[0]: StoredAnswer(*row) for row in answers},
+        )
+
+    async def claim(self, now: datetime, limit: int) -> tuple[Loaded, list[DueRow]]:
+        with translated():
+            rows = await self._connection.fetch(CLAIM, now, limit)
+            streams = {row[0]: StoredStream(*row) for row in rows}
+            due = await self._connection.fetch(DUE, list(streams), now) if streams else ()
+        return Loaded(streams=streams, answers={}), [DueRow(*row) for row in due]
+
+    async def commit(self, rows: Rows) -> int:
+        run = self._connection.execute
+        with translated():
+            if rows.erased:
+                await run(ERASE, rows.erased)
+            if rows.inserts:
+                await run(INSERT_STREAMS, *zip(*rows.inserts, strict=True))
+            if rows.clears:
+                await run(CLEAR_STREAMS, *zip(*rows.clears, strict=True))
+            if rows.updates:
+                await run(UPDATE_STREAMS, *zip(*rows.updates, strict=True))
+            if rows.moved:
+                await run(MOVE_DEADLINES, *zip(*rows.moved, strict=True))
+            if rows.deadlines:
+                await run(UPSERT_DEADLINES, *zip(*rows.deadlines, strict=True))
+            if rows.outbox:
+                await run(INSERT_OUTBOX, *zip(*rows.outbox, strict=True))
+            if rows.texts:
+                await run(INSERT_TEXTS, *zip(*rows.texts, strict=True))
+            if rows.sealed:
+                await run(UPSERT_SEALED, *zip(*rows.sealed, strict=True), self._master)
+            base: int = await self._connection.fetchval(
+                APPEND,
+                len(rows.events),
+                *_columns(rows.events, len(EVENT_COLUMNS)),
+                *_columns(rows.answers, len(INBOX_COLUMNS)),
+            )
+            await run("COMMIT")
+        self.finished = True
+        return base
+
+
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> Sequence[Sequence[object]]:
+    return tuple(zip(*rows, strict=True)) if rows else ((),) * width
+
+
+class PostgresEngine:
+    """The writer's own connections to PostgreSQL, which see everything."""
+
+    def __init__(self, database: Database, master: str) -> None:
+        self._database = database
+        self._master = master
+        self._pool: Any = None
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            Lost: the server cannot be reached.
+        """
+        with translated():
+            self._pool = await asyncpg.create_pool(
+                self._database.dsn,
+                min_size=1,
+                max_size=3,
+                timeout=10,
+                command_timeout=30,
+                max_inactive_connection_lifetime=0,
+                reset=_keep,
+                server_settings={**SESSION, "liandong.scope": EVERYTHING},
+            )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[PostgresTransaction]:
+        """Begin; rolled back unless committed."""
+        with translated():
+            connection = await self._pool.acquire()
+        try:
+            with translated():
+                await connection.execute("BEGIN")
+            transaction = PostgresTransaction(connection, self._master)
+            try:
+                yield transaction
+            finally:
+                if not transaction.finished and not connection.is_closed():
+                    try:
+                        with translated():
+                            await connection.execute("ROLLBACK")
+                    except (Lost, Again):
+                        connection.terminate()
+        finally:
+            await self._pool.release(connection)
+
+    async def next_due(self) -> datetime | None:
+        """The earliest instant of an armed deadline."""
+        with translated():
+            async with self._pool.acquire() as connection:
+                value: datetime | None = await connection.fetchval(
+                    "SELECT min(due) FROM deadline WHERE state = 'armed'"
+                )
+        return value

@@ -1,0 +1,341 @@
+"""The writer: the only transaction. Commands queue, share a commit, and are answered after it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Self, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from dispatcher.domain.errors import Refused
+from dispatcher.domain.stream import Product, StreamRef, Submission
+from dispatcher.ports import Clock, Outcome
+from dispatcher.store import codec
+from dispatcher.store.database import Database
+from dispatcher.store.engine import Again, BadData, Engine, Lost, Transaction
+from dispatcher.store.errors import Failed, Unavailable
+from dispatcher.store.postgres import PostgresEngine
+from dispatcher.store.sqlite import SqliteEngine
+from dispatcher.store.staging import BatchSeen, DueRow, Loaded, Observe, Repeated, Staged, Staging
+from dispatcher.store.vault import Vault
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+ATTEMPTS = 6
+"""How often a rolled-back batch is tried before its senders are told to come again."""
+
+TICK = timedelta(microseconds=1)
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call of `Writer.settle_due` did.
+
+    ``more``: there may be further due rows, call again. ``late_max``: how long after its instant the latest of
+    these was settled.
+    """
+
+    fired: int
+    failed: int
+    more: bool
+    late_max: timedelta
+
+
+class _Sent:
+    """A queued submission and the future its sender waits on."""
+
+    __slots__ = ("digest", "future", "sent")
+
+    def __init__(self, sent: Submission, digest: bytes, future: asyncio.Future[Outcome]) -> None:
+        self.sent = sent
+        self.digest = digest
+        self.future = future
+
+    def answer(self, outcome: Outcome) -> None:
+        if not self.future.done():  # a sender may have gone; its command stands all the same
+            self.future.set_result(outcome)
+
+    def refuse(self, error: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+def _unseen(_seen: BatchSeen) -> None:
+    """Nobody looks."""
+
+
+class Writer:
+    """Takes commands and settles deadlines. One for each process; several processes may share a PostgreSQL."""
+
+    def __init__(
+        self,
+        database: Database,
+        product: Product,
+        clock: Clock,
+        vault: Vault,
+        *,
+        observe: Observe = _unseen,
+        largest_batch: int = 256,
+        longest_queue: int = 20_000,
+    ) -> None:
+        self._product = product
+        self._clock = clock
+        self._vault = vault
+        self._observe = observe
+        self._largest = largest_batch
+        self._longest = longest_queue
+        self._queue: deque[_Sent] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+        self._engine: Engine = (
+            PostgresEngine(database, vault.master)
+            if database.is_postgres
+            else SqliteEngine(database, vault.master)
+        )
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Connect and begin to take commands.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        try:
+            await self._engine.open()
+        except Lost as err:
+            raise Unavailable(f"the database cannot be reached: {err}") from err
+        self._closing = False
+        self._task = asyncio.create_task(self._write_batches(), name="store-writer")
+
+    async def close(self) -> None:
+        """Take no more commands, finish those queued, disconnect."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+            self._task = None
+        await self._engine.close()
+
+    @property
+    def queued(self) -> int:
+        """How many commands wait."""
+        return len(self._queue)
+
+    async def submit(self, sent: Submission) -> Outcome:
+        """Carry out one command; returns after its commit.
+
+        A sender that is cancelled while waiting breaks nothing: its command may or may not be carried out, and
+        asking again with the same message id tells.
+
+        Raises:
+            Refused: a definite no; nothing changed.
+            Failed: a fault of ours or of its data; nothing changed.
+            Unavailable: the database cannot take commands now; ask again with the same message id.
+        """
+        if self._closing or self._task is None or self._task.done():
+            raise Unavailable("the writer is stopping")
+        if len(self._queue) >= self._longest:
+            raise Unavailable(f"{len(self._queue)} commands are waiting already")
+        try:
+            digest = codec.command_digest(sent.command, sent.actor.id, self._vault.command_key)
+        except (UnicodeEncodeError, TypeError, ValueError) as err:
+            raise Failed(f"{type(sent.command).__name__} cannot be encoded ({type(err).__name__})") from err
+        entry = _Sent(sent, digest, asyncio.get_running_loop().create_future())
+        self._queue.append(entry)
+        self._wake.set()
+        return await entry.future
+
+    async def settle_due(self, now: datetime, limit: int = 500) -> Settled:
+        """Settle up to ``limit`` deadlines that are due at ``now``, each together with its effects.
+
+        Claimed and settled in one transaction. A deadline is due after its instant: exactly at it is in time.
+        One that cannot be settled goes into quarantine and does not hold up the others.
+
+        Raises:
+            Unavailable: the database cannot be reached; nothing is lost, call again.
+        """
+        return await self._insist(lambda attempt: self._settle(now, limit, attempt))
+
+    async def next_due(self) -> datetime | None:
+        """The first instant at which `settle_due` finds work, or None while nothing is armed.
+
+        That is one microsecond after the earliest armed deadline, because exactly at it is in time.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+
+        async def ask(_attempt: int) -> datetime | None:
+            return await self._engine.next_due()
+
+        earliest = await self._insist(ask)
+        return None if earliest is None else earliest + TICK
+
+    async def _write_batches(self) -> None:
+        while True:
+            while not self._queue:
+                if self._closing:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+            batch: list[_Sent] = []
+            while self._queue and len(batch) < self._largest:
+                entry = self._queue.popleft()
+                if not entry.future.done():
+                    batch.append(entry)
+            if not batch:
+                continue
+            try:
+                await self._write(batch)
+            except Exception as err:  # the top of the writer's loop: log, answer, go on
+                log.error("a batch of %d commands failed", len(batch), exc_info=err)
+                for entry in batch:
+                    entry.refuse(Failed(f"the store failed ({type(err).__name__})"))
+
+    async def _write(self, batch: Sequence[_Sent]) -> None:
+        """Write a batch; on bad data, its halves one after the other, down to the guilty command."""
+        try:
+            await self._insist(lambda attempt: self._write_once(batch, attempt))
+        except Unavailable as err:
+            log.warning("%d commands could not be stored: %s", len(batch), err)
+            for entry in batch:
+                entry.refuse(Unavailable(str(err)))
+        except BadData as err:
+            if len(batch) == 1:
+                entry = batch[0]
+                name = type(entry.sent.command).__name__
+                log.error("the database does not take what %s wrote: %s", name, err)
+                entry.refuse(Failed(f"{name} could not be stored ({err})"))
+                return
+            middle = len(batch) // 2
+            await self._write(batch[:middle])
+            await self._write(batch[middle:])
+
+    async def _insist(self, work: Callable[[int], Awaitable[T]]) -> T:
+        """Try again what fails for a passing reason, a little later each time."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return await work(attempt)
+            except (Again, Lost) as err:
+                log.warning("attempt %d was rolled back: %s", attempt + 1, err)
+                last = err
+            await asyncio.sleep(0.01 * 3**attempt)
+        raise Unavailable(str(last)) from last
+
+    async def _write_once(self, batch: Sequence[_Sent], attempt: int) -> None:
+        began = time.perf_counter()
+        done: list[tuple[_Sent, Staged | Repeated]] = []
+        refused: list[tuple[_Sent, Refused | Failed]] = []
+        named = {ref.id for entry in batch for ref in self._named(entry, refused)}
+        out = {id(entry) for entry, _ in refused}
+        asked = [entry for entry in batch if id(entry) not in out]
+        async with self._engine.transaction() as transaction:
+            loaded = await transaction.load(sorted(named), [entry.sent.message_id for entry in asked])
+            staging = Staging(self._product, self._vault, loaded, self._clock.now())
+            for entry in asked:
+                try:
+                    done.append((entry, staging.submit(entry.sent, entry.digest)))
+                except (Refused, Failed) as err:
+                    refused.append((entry, err))
+            rows = staging.rows()
+            base = 0 if rows.empty else await transaction.commit(rows)
+        for entry, result in done:
+            if isinstance(result, Repeated):
+                position = result.position if result.ordinal < 0 else base + result.ordinal
+                entry.answer(Outcome(answer=result.answer, position=position, repeated=True))
+            else:
+                entry.answer(Outcome(answer=result.answer, position=base + result.ordinal))
+        for entry, no in refused:
+            entry.refuse(no)
+        failed = sum(isinstance(no, Failed) for _, no in refused)
+        self._observe(
+            BatchSeen(
+                what="batch",
+                commands=len(batch),
+                refused=len(refused) - failed,
+                failed=failed,
+                events=len(rows.events),
+                seconds=time.perf_counter() - began,
+                retries=attempt,
+            )
+        )
+
+    def _named(self, entry: _Sent, refused: list[tuple[_Sent, Refused | Failed]]) -> Sequence[StreamRef]:
+        try:
+            return entry.sent.command.streams()
+        except Exception as err:  # a fault in one command's class refuses that command only
+            name = type(entry.sent.command).__name__
+            log.error("%s does not name its streams", name, exc_info=err)
+            refused.append((entry, Failed(f"{name} does not name its streams")))
+            return ()
+
+    async def _settle(self, now: datetime, limit: int, attempt: int) -> Settled:
+        """Settle one claim; rows that the database does not take are found by halving and quarantined."""
+        try:
+            return await self._settle_once(now, limit, attempt, poison=False)
+        except BadData as err:
+            if limit > 1:
+                first = await self._insist(lambda again: self._settle(now, max(1, limit // 2), again))
+                return msgspec.structs.replace(first, more=True)
+            log.error("the database does not take a settlement: %s", err)
+            return await self._settle_once(now, 1, attempt, poison=True)
+
+    async def _settle_once(self, now: datetime, limit: int, attempt: int, *, poison: bool) -> Settled:
+        began = time.perf_counter()
+        async with self._engine.transaction() as transaction:
+            loaded, due = await transaction.claim(now, limit)
+            if not due:
+                return Settled(fired=0, failed=0, more=False, late_max=timedelta())
+            due = due[:limit]  # the streams' other due rows wait for the next call
+            staging = Staging(self._product, self._vault, loaded, now)
+            failed = 0
+            if poison:
+                staging.quarantine(due[0])
+                failed = 1
+            else:
+                failed = await self._stage_due(transaction, staging, loaded, due)
+            rows = staging.rows()
+            await transaction.commit(rows)
+        self._observe(
+            BatchSeen(
+                what="settle",
+                commands=len(due),
+                refused=0,
+                failed=failed,
+                events=len(rows.events),
+                seconds=time.perf_counter() - began,
+                retries=attempt,
+            )
+        )
+        return Settled(
+            fired=len(due) - failed,
+            failed=failed,
+            more=True,
+            late_max=now - min(row.due for row in due),
+        )
+
+    async def _stage_due(
+        self, transaction: Transaction, staging: Staging, loaded: Loaded, due: Sequence[DueRow]
+    ) -> int:
+        """Stage each settlement; returns how many went into quarantine."""
+        sent = [(row, staging.expiry(row)) for row in due]
+        others: set[UUID] = set()
+        for _, one in sent:
+            if one is not None:
+                others.update(ref.id for ref in one.command.streams())
+        if others := others - loaded.streams.keys():
+            loaded.streams.update((await transaction.load(sorted(others), ())).streams)
+        return sum(not staging.settle(row, one) for row, one in sent)
