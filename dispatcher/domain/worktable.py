@@ -9,14 +9,11 @@ from array import array
 from collections.abc import Iterator, Sequence
 from datetime import date, time
 from itertools import accumulate, compress
-from typing import Final
+from operator import mul
 
 import msgspec
 
 from routing_rules.calendar import NATION, Days, FrameRule, Hours, Kind, Layer, Season, Status, digest_of
-
-MINUTE: Final = 60_000_000
-"""Microseconds; all times of day in a table are microseconds after local midnight."""
 
 _YEARS_BEFORE, _YEARS_AFTER = 1, 10
 _WEEK = bytes((1, 1, 1, 1, 1, 0, 0))
@@ -25,7 +22,7 @@ _TAIL = (12, 29)  # the earliest December day that any notice since 2007 took fo
 
 
 class Shift(msgspec.Struct, frozen=True, kw_only=True):
-    """The office hours of one day: (opens, closes, worked before it opens), in microseconds after midnight."""
+    """The office hours of one day: (opens, closes, worked before it opens), in seconds after midnight."""
 
     frames: tuple[tuple[int, int, int], ...]
     length: int
@@ -38,6 +35,7 @@ class Shift(msgspec.Struct, frozen=True, kw_only=True):
 class Table(msgspec.Struct, frozen=True, kw_only=True):
     """One calendar, compiled. Days are proleptic ordinals; index 0 of the day columns is `first`, a Monday.
 
+    Office hours begin and end on whole minutes, so sums are whole seconds, and small enough to stay fast.
     Before the first and after the last day of the table Monday to Friday are worked, with the hours of the first
     and last worked day in it: sums go on evenly, so no question is without an answer.
     """
@@ -48,14 +46,15 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     works: bytes  # by day: 1 where worked
     before: array[int]  # by day and once more at the end: worked days before it
     days: array[int]  # by worked day: its ordinal
-    spent: array[int]  # by worked day and once more at the end: working microseconds before it
-    spent_by_day: array[int]  # by day: the same, so that a span needs one look-up for each end
+    spent: array[int]  # by worked day and once more at the end: working seconds before it
+    spent_by_day: array[
+        int
+    ]  # by day and once more at the end: the same, so that a span needs one look-up for each end
     shift_by_day: tuple[Shift | None, ...]  # by day: its hours, None for rest
-    shift: bytes  # by worked day: index into shifts
-    shifts: tuple[Shift, ...]
+    shifts: tuple[Shift, ...]  # by worked day: its hours
     tentative: tuple[
         tuple[int, int], ...
-    ]  # first and last ordinal of stretches no notice has settled, sorted, never empty
+    ]  # first and last ordinals that no notice has settled; sorted, not empty
     names: dict[int, str]  # why a day is not what its weekday says, or is a holiday
 
 
@@ -82,26 +81,21 @@ def compile_table(layers: Sequence[Layer]) -> Table:
                 works[ordinal - first] = 1
                 made_up[ordinal - first] = day.weekday() >= 5
                 names[ordinal] = holiday.name
-    before = array("l", accumulate(works, initial=0))
-    days = array("l", compress(range(first, first + len(works)), works))
-    shifts, by_day = _shifts(layers, first, made_up)
-    shift = bytes(compress(by_day, works))
-    lengths = [each.length for each in shifts]
-    spent = array("q", accumulate((lengths[index] for index in shift), initial=0))
+    kinds, column = _shifts(layers, first, made_up)
+    column = bytes(map(mul, column, works))  # 0, which has no hours, for days of rest
+    by_day = tuple(map([None, *kinds].__getitem__, column))
+    spent = list(accumulate(map([0, *(each.length for each in kinds)].__getitem__, column), initial=0))
     return Table(
         version=digest_of(layers),
         first=first,
         end=first + len(works),
         works=bytes(works),
-        before=before,
-        days=days,
-        spent=spent,
-        spent_by_day=array("q", map(spent.__getitem__, before)),
-        shift_by_day=tuple(
-            shifts[index] if worked else None for index, worked in zip(by_day, works, strict=True)
-        ),
-        shift=shift,
-        shifts=shifts,
+        before=array("l", list(accumulate(works, initial=0))),
+        days=array("l", list(compress(range(first, first + len(works)), works))),
+        spent=array("q", [*compress(spent, works), spent[-1]]),
+        spent_by_day=array("q", spent),
+        shift_by_day=by_day,
+        shifts=tuple(shift for shift in by_day if shift is not None),
         tentative=tuple(sorted(_tentative(layers))),
         names=names,
     )
@@ -120,14 +114,14 @@ def weekday_number(count: int) -> int:
 
 
 def _shifts(layers: Sequence[Layer], first: int, made_up: bytearray) -> tuple[tuple[Shift, ...], bytes]:
-    """All shifts that occur, and for each day of the table the index of its own."""
+    """All shifts that occur, and for each day of the table the number of its own, from 1."""
     size = len(made_up)
     found: dict[tuple[Hours, ...], int] = {}
     usual, worked_weekends = bytearray(size), bytearray(size)
     for layer in layers:
         # a make-up rule is the more special one of its layer, wherever it stands in the file
         for rule in sorted(layer.frames, key=lambda rule: rule.days is Days.MAKE_UP):
-            index = found.setdefault(rule.hours, len(found))
+            index = found.setdefault(rule.hours, len(found) + 1)
             for low, high in _spans(rule, first, first + size):
                 filled = bytes((index,)) * (high - low)
                 if rule.days is Days.WORKDAY:
@@ -164,14 +158,14 @@ def _shift(hours: Sequence[Hours]) -> Shift:
     frames = []
     length = 0
     for each in hours:
-        frames.append((each.opens * MINUTE, each.closes * MINUTE, length))
-        length += (each.closes - each.opens) * MINUTE
+        frames.append((each.opens * 60, each.closes * 60, length))
+        length += (each.closes - each.opens) * 60
     last = hours[-1].closes
     return Shift(
         frames=tuple(frames),
         length=length,
-        opens=hours[0].opens * MINUTE,
-        closes=last * MINUTE,
+        opens=hours[0].opens * 60,
+        closes=last * 60,
         close_time=None if last == 24 * 60 else time(*divmod(last, 60)),
     )
 

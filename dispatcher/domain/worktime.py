@@ -18,18 +18,20 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from dispatcher.domain.worktable import MINUTE, Shift, Table, compile_table, weekday_number, weekdays_before
+from dispatcher.domain.worktable import Shift, Table, compile_table, weekday_number, weekdays_before
 from routing_rules.calendar import CalendarBook
 
 LEGAL_ZONE: Final = ZoneInfo("Asia/Shanghai")
 """Legal time in China. Datetimes that carry this very object are reckoned with fastest."""
 
-MIDNIGHT: Final = 1440 * MINUTE
+MIDNIGHT: Final = 24 * 60 * 60
+_MILLION: Final = 1_000_000
 _MICROSECOND = timedelta(microseconds=1)
 _LAST_ORDINAL = date.max.toordinal()
 _NINE = time(9)
 _AHEAD = timedelta(hours=8)
 _STEADY_SINCE = 1992  # summer time was last kept in 1991
+_LAST_YEAR = date.max.year
 
 
 class Unreckonable(ValueError):
@@ -152,7 +154,7 @@ class Calendar:
         day = first - table.first + 1
         if n and 0 < day <= len(table.works) and (rank := table.before[day] + n - 1) < len(table.days):
             ordinal = table.days[rank]  # the same as below, without the calls: this is the hot question
-            close = table.shifts[table.shift[rank]].close_time
+            close = table.shifts[rank].close_time
             if close is not None:
                 at = datetime.combine(date.fromordinal(ordinal), close, LEGAL_ZONE)
                 return Due(at, self._tentative(first, ordinal))
@@ -239,8 +241,8 @@ class Calendar:
         return self._day(self._rank(ordinal + 1) + n - 1 if n else self._rank(ordinal))
 
     def _shift(self, rank: int) -> Shift:
-        table = self._table
-        return table.shifts[table.shift[min(max(rank, 0), len(table.shift) - 1)]]
+        shifts = self._table.shifts
+        return shifts[min(max(rank, 0), len(shifts) - 1)]
 
     def _shift_on(self, day: date) -> Shift:
         if not self.is_workday(day):
@@ -256,7 +258,7 @@ class Calendar:
         return datetime.combine(date.fromordinal(ordinal), shift.close_time, LEGAL_ZONE)
 
     def _spent(self, rank: int) -> int:
-        """Working microseconds before the worked day of that rank."""
+        """Working seconds before the worked day of that rank."""
         table = self._table
         known = len(table.days)
         if 0 <= rank <= known:
@@ -268,7 +270,8 @@ class Calendar:
     def _worked(self, at: datetime) -> int:
         """Working microseconds before an instant, counted from the first day of the table."""
         if at.tzinfo is not LEGAL_ZONE:
-            at = _read_in_legal_time(at)
+            # The store gives UTC. Only the fields are read here, and a change of zone costs ten times an addition.
+            at = at + _AHEAD if at.tzinfo is UTC and _STEADY_SINCE <= at.year < _LAST_YEAR else _local(at)
         table = self._table
         ordinal = at.toordinal()
         day = ordinal - table.first
@@ -281,47 +284,50 @@ class Calendar:
             spent = self._spent(rank)
             shift = self._shift(rank) if (ordinal - 1) % 7 < 5 else None
         if shift is None:
-            return spent
-        moment = ((at.hour * 60 + at.minute) * 60 + at.second) * 1_000_000 + at.microsecond
+            return spent * _MILLION
+        moment = (at.hour * 60 + at.minute) * 60 + at.second
         for opens, closes, before in shift.frames:
             if moment < opens:
-                return spent + before
+                return (spent + before) * _MILLION
             if moment < closes:
-                return spent + before + moment - opens
-        return spent + shift.length
+                return (spent + before + moment - opens) * _MILLION + at.microsecond
+        return (spent + shift.length) * _MILLION
 
     def _earliest(self, target: int) -> datetime:
         """The earliest instant with `target` working microseconds before it."""
         table = self._table
         known = len(table.days)
-        if target <= 0:
-            rank = -(-target // self._shift(0).length) - 1
-        elif target <= table.spent[known]:
-            rank = bisect_left(table.spent, target) - 1
+        whole, microsecond = divmod(target, _MILLION)
+        begun = whole + (microsecond > 0)  # a frame that holds a part of a second holds the whole one
+        if begun <= 0:
+            rank = -(-begun // self._shift(0).length) - 1
+        elif begun <= table.spent[known]:
+            rank = bisect_left(table.spent, begun) - 1
         else:
-            rank = known - 1 - (table.spent[known] - target) // self._shift(known).length
-        rest = target - self._spent(rank)
+            rank = known - 1 - (table.spent[known] - begun) // self._shift(known).length
+        spent = self._spent(rank)
         ordinal = self._day(rank)
         for opens, closes, before in self._shift(rank).frames:
-            if rest <= before + closes - opens:
-                return _instant(ordinal, opens + rest - before)
+            if begun - spent <= before + closes - opens:
+                return _instant(ordinal, opens + whole - spent - before, microsecond)
         raise AssertionError("a working day is longer than the sum of its hours")
 
     def _latest(self, target: int) -> datetime:
         """The latest instant with `target` working microseconds before it."""
         table = self._table
         known = len(table.days)
-        if target < 0:
-            rank = target // self._shift(0).length
-        elif target < table.spent[known]:
-            rank = bisect_right(table.spent, target) - 1
+        whole, microsecond = divmod(target, _MILLION)
+        if whole < 0:
+            rank = whole // self._shift(0).length
+        elif whole < table.spent[known]:
+            rank = bisect_right(table.spent, whole) - 1
         else:
-            rank = known + (target - table.spent[known]) // self._shift(known).length
-        rest = target - self._spent(rank)
+            rank = known + (whole - table.spent[known]) // self._shift(known).length
+        rest = whole - self._spent(rank)
         ordinal = self._day(rank)
         for opens, closes, before in self._shift(rank).frames:
             if rest < before + closes - opens:
-                return _instant(ordinal, opens + rest - before)
+                return _instant(ordinal, opens + rest - before, microsecond)
         raise AssertionError("a working day is longer than the sum of its hours")
 
     def _tentative(self, first: int, last: int) -> bool:
@@ -371,27 +377,15 @@ def _local(at: datetime) -> datetime:
         ) from err
 
 
-def _read_in_legal_time(at: datetime) -> datetime:
-    """A datetime whose date and time of day are those of legal time, for reading only.
-
-    The store gives UTC, and a change of zone costs ten times an addition; the clock has stood at +08:00 since 1992.
-    """
-    if at.tzinfo is UTC and _STEADY_SINCE <= at.year < date.max.year:
-        return at + _AHEAD
-    return _local(at)
-
-
-def _instant(ordinal: int, moment: int) -> datetime:
-    """A time of day, in microseconds after local midnight; 24:00 is the next day's midnight."""
-    if moment == MIDNIGHT:
+def _instant(ordinal: int, second: int, microsecond: int = 0) -> datetime:
+    """A time of day, in seconds after local midnight; 24:00 is the next day's midnight."""
+    if second == MIDNIGHT:
         ordinal += 1
-        moment = 0
+        second = 0
         _refuse_beyond("day", "the answer", ordinal)
-    seconds, microsecond = divmod(moment, 1_000_000)
-    minutes, second = divmod(seconds, 60)
-    hour, minute = divmod(minutes, 60)
-    day = date.fromordinal(ordinal)
-    return datetime(day.year, day.month, day.day, hour, minute, second, microsecond, LEGAL_ZONE)
+    minute, second = divmod(second, 60)
+    hour, minute = divmod(minute, 60)
+    return datetime.combine(date.fromordinal(ordinal), time(hour, minute, second, microsecond), LEGAL_ZONE)
 
 
 def _refuse_negative(field: str, amount: int | timedelta) -> None:
