@@ -15,7 +15,7 @@ import msgspec
 
 from routing_rules.calendar import NATION, Days, FrameRule, Hours, Kind, Layer, Season, Status, digest_of
 
-_YEARS_BEFORE, _YEARS_AFTER = 1, 10
+_YEARS_BEFORE, _YEARS_AFTER = 1, 6  # seasons are known that far past the last year loaded
 _WEEK = bytes((1, 1, 1, 1, 1, 0, 0))
 _LAST_ORDINAL = date.max.toordinal()
 _TAIL = (12, 29)  # the earliest December day that any notice since 2007 took for the coming year (2018-12-29)

@@ -268,7 +268,7 @@ hours = [["10:00", "15:00"]]
         ("2026-09-30", "2026-10-01 17:00"),
         ("2026-12-31", "2027-01-01 17:00"),
         ("2026-02-13", "2026-02-14 15:00"),  # a worked Saturday with hours of its own
-        ("2036-07-01", "2036-07-02 18:00"),
+        ("2032-06-30", "2032-07-01 18:00"),
     ],
 )
 def test_seasonal_and_make_up_hours_decide_when_business_closes(received: str, due: str) -> None:

@@ -28,7 +28,7 @@ hours = [["10:00", "15:00"]]
 
 calendars = st.sampled_from([PLAIN, VARIED])
 zones = st.sampled_from([LEGAL_ZONE, UTC])
-# wide enough for both edges of the tables (2003, 2025 and 2036, 2037), summer time and leap days
+# wide enough for both edges of the tables (2002, 2024 and 2032, 2034), summer time and leap days
 instants = st.datetimes(datetime(1985, 1, 1), datetime(2062, 12, 31), timezones=zones)  # noqa: DTZ001
 dates = st.dates(date(1985, 1, 1), date(2062, 12, 31))
 amounts = st.timedeltas(timedelta(microseconds=1), timedelta(hours=9000))
