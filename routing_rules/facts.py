@@ -1,0 +1,257 @@
+"""Text into facts: what is stated, and whether it is going on, past, feared, denied or only told.
+
+A fact lives on planes. `any`: mentioned and not denied. `live`: stated as going on (or without any time).
+`past`: told as over. `supposed`: feared, possible, asked about. `head`: mentioned at the head of the text,
+where a letter says what it is about.
+"""
+
+import re
+
+from routing_rules.lexicon import ANY, HEAD, LIVE, PAST, SUPPOSED, Joint, Lexicon
+
+HEAD_LENGTH = 44
+LETTER_LENGTH = 120
+LONGEST = 2_400
+TAIL = 600
+NEGATION_REACH = 3
+
+# What stands between characters and means nothing: blanks, zero-width and control characters, markup.
+_NOISE = re.compile(r"<[^<>]{0,200}>|_x000d_|[\s\u200b-\u200f\u2060\ufeff\x00-\x1f*]+")
+_SPACED = re.compile(r"[^\x00-\x7f]\s+[^\x00-\x7f]|[\u200b-\u200f\u2060\ufeff\x00-\x08<*]|_x000d_")
+
+
+class Hit:
+    """One fact at one place of the folded text."""
+
+    __slots__ = ("clause", "end", "fact", "negated", "past", "sentence", "start", "supposed")
+
+    def __init__(self, start: int, end: int, fact: int, sentence: int, clause: int) -> None:
+        self.start = start
+        self.end = end
+        self.fact = fact
+        self.sentence = sentence
+        self.clause = clause
+        self.negated = False
+        self.past = False
+        self.supposed = False
+
+
+class Facts:
+    """All that was read: `mask` has one bit for each plane and fact; `hits` keep the spans."""
+
+    __slots__ = ("hits", "mask", "offsets", "text")
+
+    def __init__(self, text: str, mask: int, hits: list[Hit], offsets: list[int] | None) -> None:
+        self.text = text
+        self.mask = mask
+        self.hits = hits
+        self.offsets = offsets
+
+    def span(self, hit: Hit) -> tuple[int, int]:
+        """Where a hit stands in the text as it was given."""
+        if self.offsets is None:
+            return hit.start, hit.end
+        return self.offsets[hit.start], self.offsets[hit.end - 1] + 1
+
+
+def read(text: str, lexicon: Lexicon, situations: int = 0) -> Facts:
+    """The facts of a text; `situations` are bits that the desk or the hour adds. Total and bounded."""
+    folded, offsets = _fold(text, lexicon)
+    hits, now_sentences, summons, written = _walk(folded, lexicon)
+    letter = written >= 3 or (
+        len(folded) >= LETTER_LENGTH and (written >= 1 or len(folded) >= 2 * LETTER_LENGTH)
+    )
+    numbers = lexicon.numbers
+    persists, doubt, spoken, plain = lexicon.persists, lexicon.doubt, lexicon.spoken, lexicon.plain
+    for hit in hits:
+        fact = hit.fact
+        if fact in plain:
+            hit.negated = hit.supposed = False
+        if hit.supposed and fact in doubt:
+            hit.supposed = False
+        if letter:
+            hit.past = fact not in spoken and hit.sentence not in summons
+        elif hit.sentence in now_sentences or fact in persists:
+            hit.past = False
+    _compose(hits, lexicon)
+    live, past, supposed, anyhow, head = lexicon.bits
+    head_end = _head_end(folded)
+    mask = situations
+    for hit in hits:
+        if hit.negated:
+            continue
+        fact = hit.fact
+        mask |= anyhow[fact]
+        if hit.supposed:
+            mask |= supposed[fact]
+        else:
+            mask |= past[fact] if hit.past else live[fact]
+        if hit.start < head_end:
+            mask |= head[fact]
+    shape = numbers["letter"] if letter else numbers["brief"]
+    mask |= anyhow[shape] | live[shape] | head[shape]
+    return Facts(folded, mask, hits, offsets)
+
+
+def _fold(text: str, lexicon: Lexicon) -> tuple[str, list[int] | None]:
+    """The text in one shape, at most LONGEST characters (head and tail), with offsets where they moved."""
+    cut = text if len(text) <= LONGEST + TAIL else text[:LONGEST] + text[-TAIL:]
+    folded = cut.translate(lexicon.fold)
+    if len(cut) == len(text) and _SPACED.search(folded) is None:
+        return folded, None
+    kept: list[str] = []
+    offsets: list[int] = []
+    at = 0
+    shift = len(text) - len(cut)
+    for noise in _NOISE.finditer(folded):
+        kept.append(folded[at : noise.start()])
+        offsets.extend(range(at, noise.start()))
+        at = noise.end()
+    kept.append(folded[at:])
+    offsets.extend(range(at, len(folded)))
+    if shift:
+        offsets = [n if n < LONGEST else n + shift for n in offsets]
+    return "".join(kept), offsets
+
+
+def _head_end(folded: str) -> int:
+    """Where the head ends: the first sentence, but never less than a spoken phrase or more than a title."""
+    ends = [at for mark in "。!?\n" if (at := folded.find(mark, 12, HEAD_LENGTH)) > 0]
+    return min(ends, default=HEAD_LENGTH)
+
+
+def _walk(folded: str, lexicon: Lexicon) -> tuple[list[Hit], set[int], set[int], int]:
+    """One pass of the automaton: hits with their context, sentences of now and of summons, letter phrases."""
+    found = [(end + 1 - length, end + 1, meanings) for end, (length, meanings) in _matches(folded, lexicon)]
+    hidden = [(start, end) for start, end, meanings in found if meanings[0][0] == 1]
+    hits: list[Hit] = []
+    now_sentences: set[int] = set()
+    summons: set[int] = set()
+    sentence = clause = written = 0
+    negation_end = -9
+    supposed_clause = -1
+    supposed_sentence = -1
+    past = False
+    for start, end, meanings in found:
+        if (
+            hidden
+            and any(start < stop and end > begin and end - start <= stop - begin for begin, stop in hidden)
+            and meanings[0][0] != 1
+        ):
+            continue
+        for role, number in meanings:
+            if role == 0:
+                hit = Hit(start, end, number, sentence, clause)
+                hit.negated = 0 <= start - negation_end <= NEGATION_REACH
+                hit.supposed = supposed_clause == clause or supposed_sentence == sentence
+                hit.past = past
+                hits.append(hit)
+            elif role == 10:
+                clause += 1
+                negation_end = -9
+            elif role == 9:
+                sentence += 1
+                clause += 1
+                negation_end = -9
+            elif role == 2:
+                negation_end = end
+            elif role == 3:
+                past = True
+                for hit in reversed(hits):
+                    if hit.sentence != sentence:
+                        break
+                    hit.past = True
+            elif role == 4:
+                past = False
+                now_sentences.add(sentence)
+            elif role == 11:
+                past = False
+                now_sentences.add(sentence)
+                summons.add(sentence)
+            elif role == 5:
+                supposed_clause = clause
+            elif role == 6:
+                for hit in reversed(hits):
+                    if hit.clause != clause:
+                        break
+                    hit.supposed = True
+            elif role == 7:
+                supposed_sentence = sentence
+            elif role == 8:
+                written += 1
+    return hits, now_sentences, summons, written
+
+
+def _matches(folded: str, lexicon: Lexicon) -> list[tuple[int, tuple[int, tuple[tuple[int, int], ...]]]]:
+    return list(lexicon.automaton.iter(folded)) if lexicon.patterns else []
+
+
+def _compose(hits: list[Hit], lexicon: Lexicon) -> None:
+    """Adds the facts that stand near each other make, in the order of their definition."""
+    by_fact: dict[int, list[Hit]] = {}
+    for hit in hits:
+        if not hit.negated:
+            by_fact.setdefault(hit.fact, []).append(hit)
+    pending: dict[int, Joint] = {}
+    for fact in by_fact:
+        for order, joint in lexicon.joints.get(fact, ()):
+            pending[order] = joint
+    while pending:
+        order = min(pending)
+        joint = pending.pop(order)
+        made = _joined(joint, by_fact, lexicon)
+        if made is not None:
+            hits.append(made)
+            fresh = joint.number not in by_fact
+            by_fact.setdefault(joint.number, []).append(made)
+            if fresh:
+                for later, other in lexicon.joints.get(joint.number, ()):
+                    if later > order:
+                        pending[later] = other
+
+
+def _joined(joint: Joint, by_fact: dict[int, list[Hit]], lexicon: Lexicon) -> Hit | None:
+    """The best place where all parts stand together (a live one before any other), or none."""
+    columns: list[list[Hit]] = []
+    for part in joint.parts:
+        column = [hit for fact in part if fact in by_fact for hit in by_fact[fact][:12]]
+        if not column:
+            return None
+        columns.append(column)
+    spoilt = {hit.sentence for fact in joint.unless if fact in by_fact for hit in by_fact[fact]}
+    best: Hit | None = None
+    for first in columns[0]:
+        if first.sentence in spoilt:
+            continue
+        chain = [first]
+        for column in columns[1:]:
+            near = [hit for hit in column if _near(chain, hit, joint)]
+            if not near:
+                break
+            chain.append(
+                min(near, key=lambda hit: (hit.past or hit.supposed, abs(hit.start - chain[-1].end)))
+            )
+        else:
+            made = Hit(
+                min(h.start for h in chain),
+                max(h.end for h in chain),
+                joint.number,
+                first.sentence,
+                first.clause,
+            )
+            made.past = any(hit.past for hit in chain) and joint.number not in lexicon.persists
+            made.supposed = any(hit.supposed for hit in chain) and joint.number not in lexicon.doubt
+            if not (made.past or made.supposed):
+                return made
+            best = best or made
+    return best
+
+
+def _near(chain: list[Hit], hit: Hit, joint: Joint) -> bool:
+    last = chain[-1]
+    if hit.sentence != last.sentence or hit in chain:
+        return False
+    if joint.ordered:
+        return 0 <= hit.start - last.end <= joint.within
+    gap = hit.start - last.end if hit.start >= last.start else last.start - hit.end
+    return gap <= joint.within

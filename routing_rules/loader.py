@@ -1,0 +1,282 @@
+"""Bytes into a rulebook: every fault of every file named at once, the digest as its version."""
+
+import datetime as dt
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from routing_rules.lexicon import Lexicon, expand
+from routing_rules.schema import (
+    DOORS,
+    PLATFORMS,
+    RESCUE,
+    SITUATIONS,
+    TIERS,
+    UNIT_KINDS,
+    UTILITIES,
+    Composition,
+    Concept,
+    Example,
+    Item,
+    ListHead,
+    RuleFault,
+    Sheet,
+)
+from routing_rules.terms import TermFault, Terms, compile_terms
+
+Row = TypeVar("Row", Concept, Composition, Item, Example, ListHead)
+_LINES = PLATFORMS - {"other", "none"} | UTILITIES | DOORS
+
+
+class Rulebook:
+    """A compiled release of lists and lexicon. Immutable; pickles as its sheet and is armed on arrival."""
+
+    __slots__ = ("digest", "last", "lexicon", "sheet", "terms")
+
+    def __init__(self, sheet: Sheet, digest: str) -> None:
+        self.sheet = sheet
+        self.digest = digest
+        self.lexicon = Lexicon(sheet)
+        self.terms: Terms = compile_terms(sheet.items, self.lexicon)
+        self.last = next(item for item in sheet.items if item.tier == "last")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restore, (dump(self),)
+
+
+def dump(book: Rulebook) -> bytes:
+    """The sheet as bytes, for a cache keyed by the digest of the source files."""
+    return msgspec.msgpack.encode(book.sheet)
+
+
+def restore(data: bytes) -> Rulebook:
+    """A rulebook from what `dump` wrote; msgspec.DecodeError when it is something else."""
+    return Rulebook(msgspec.msgpack.decode(data, type=Sheet), hashlib.sha256(data).hexdigest())
+
+
+def compile_rulebook(files: Mapping[str, bytes]) -> Rulebook:
+    """A rulebook from named TOML files (lists, lexicons and examples in any order).
+
+    Raises an ExceptionGroup of RuleFault naming file, row, field, value and remedy, all at once. The digest
+    is SHA-256 over the canonical content, so comments and the order of files don't change the version.
+    """
+    reading = _Reading()
+    for name in sorted(files):
+        reading.take(name, files[name])
+    sheet = reading.sheet()
+    faults = reading.faults + (_cross_check(sheet) if not reading.faults else [])
+    if faults:
+        raise ExceptionGroup("the rulebook is refused", faults)
+    return restore(msgspec.msgpack.encode(sheet))
+
+
+class _Reading:
+    """What has been read so far, and what was wrong with it."""
+
+    def __init__(self) -> None:
+        self.faults: list[RuleFault] = []
+        self.heads: list[ListHead] = []
+        self.concepts: dict[str, Concept] = {}
+        self.compositions: list[Composition] = []
+        self.items: list[Item] = []
+        self.examples: list[Example] = []
+        self.traditional = ""
+        self.simplified = ""
+
+    def sheet(self) -> Sheet:
+        return Sheet(
+            heads=tuple(self.heads),
+            concepts=tuple(self.concepts[name] for name in sorted(self.concepts)),
+            compositions=tuple(self.compositions),
+            items=tuple(
+                sorted(self.items, key=lambda item: (TIERS.index(item.tier), item.priority, item.id))
+            ),
+            examples=tuple(self.examples),
+            traditional=self.traditional,
+            simplified=self.simplified,
+        )
+
+    def fault(self, where: str, field: str, value: object, remedy: str) -> None:
+        self.faults.append(RuleFault(where, field, value, remedy))
+
+    def take(self, name: str, data: bytes) -> None:
+        try:
+            table = tomllib.loads(data.decode())
+        except UnicodeDecodeError as err:
+            self.fault(name, "bytes", err.object[err.start : err.end], "save the file as UTF-8")
+            return
+        except tomllib.TOMLDecodeError as err:
+            self.fault(name, "TOML", str(err), "correct the syntax at the place named")
+            return
+        head = ListHead(layer="", source="", dated=dt.date.min)
+        for key, value in table.items():
+            if key == "list" and isinstance(value, dict):
+                read = self.row(ListHead, value, f"{name} [list]")
+                if read is not None:
+                    head = read
+                    self.heads.append(read)
+            elif key == "concept" and isinstance(value, dict):
+                self.take_concepts(name, value)
+            elif key == "fact" and isinstance(value, list):
+                self.compositions.extend(self.rows(Composition, value, f"{name} [[fact]]"))
+            elif key == "item" and isinstance(value, list):
+                placed = self.rows(Item, value, f"{name} [[item]]")
+                if "list" not in table:
+                    self.fault(
+                        name, "list", None, "a file with items begins with [list] layer, source, dated"
+                    )
+                self.items.extend(self.placed(item, head) for item in placed)
+            elif key == "example" and isinstance(value, list):
+                self.examples.extend(self.rows(Example, value, f"{name} [[example]]"))
+            elif key == "variants" and isinstance(value, dict):
+                self.take_variants(name, value)
+            else:
+                known = "[list], [concept.NAME], [[fact]], [[item]], [[example]] or [variants]"
+                self.fault(name, key, type(value).__name__, f"expected {known}")
+
+    def placed(self, item: Item, head: ListHead) -> Item:
+        """The item in its list's layer; its own words become one more fact and alternative."""
+        when = item.when
+        if item.words:
+            name = f"words/{item.id}"
+            self.check_words(f"[[item]] {item.id}", item.words)
+            self.concepts[name] = Concept(
+                name=name, words=item.words, plain=item.tier not in {"gate", "police"}
+            )
+            when = (*when, name)
+        return msgspec.structs.replace(item, layer=head.layer, division=head.division, when=when)
+
+    def check_words(self, where: str, words: tuple[str, ...]) -> None:
+        for word in words:
+            try:
+                expand(word)
+            except ValueError as err:
+                self.fault(where, "words", word, f"the pattern {err}")
+
+    def take_variants(self, name: str, value: dict[str, Any]) -> None:
+        old, new = value.get("traditional", ""), value.get("simplified", "")
+        if not isinstance(old, str) or not isinstance(new, str) or len(old) != len(new):
+            self.fault(name, "variants", "…", "two strings of equal length, character for character")
+            return
+        self.traditional += old
+        self.simplified += new
+
+    def take_concepts(self, name: str, value: dict[str, Any]) -> None:
+        for key, raw in value.items():
+            where = f"{name} [concept.{key}]"
+            read = self.row(Concept, raw, where)
+            if read is None:
+                continue
+            self.check_words(where, read.words)
+            if key in self.concepts:
+                self.fault(where, "name", key, "is defined twice; merge the two")
+            self.concepts[key] = msgspec.structs.replace(read, name=key)
+
+    def rows(self, kind: type[Row], value: list[Any], where: str) -> list[Row]:
+        made = []
+        for n, raw in enumerate(value, start=1):
+            label = raw.get("id") or raw.get("name") or n if isinstance(raw, dict) else n
+            row = self.row(kind, raw, f"{where} {label}")
+            if row is not None:
+                made.append(row)
+        return made
+
+    def row(self, kind: type[Row], raw: object, where: str) -> Row | None:
+        """One row, field by field, so that all its faults are named together."""
+        if not isinstance(raw, dict):
+            self.fault(where, "row", raw, "must be a table")
+            return None
+        before = len(self.faults)
+        fields = {field.name: field for field in msgspec.structs.fields(kind)}
+        given: dict[str, Any] = {}
+        for key, value in raw.items():
+            if key not in fields or (kind is Item and key in {"layer", "division"}):
+                self.fault(where, key, value, f"unknown key; known are {', '.join(sorted(fields))}")
+                continue
+            try:
+                given[key] = msgspec.convert(value, fields[key].type)
+            except msgspec.ValidationError as err:
+                self.fault(where, key, value, str(err))
+        for key, field in fields.items():
+            if field.required and key not in raw:
+                self.fault(where, key, None, "is missing")
+        return kind(**given) if len(self.faults) == before else None
+
+
+def _cross_check(sheet: Sheet) -> list[RuleFault]:
+    """What only shows when all rows are seen together."""
+    faults: list[RuleFault] = []
+    known = {*SITUATIONS, *(c.name for c in sheet.concepts)}
+    for row in sheet.compositions:
+        where = f"[[fact]] {row.name}"
+        if row.name in SITUATIONS:
+            faults.append(RuleFault(where, "name", row.name, "is a situation; choose another"))
+        for part in (*row.near, *row.unless):
+            for name in part.split("|"):
+                if name not in known:
+                    faults.append(RuleFault(where, "near", name, "no such fact is defined before this one"))
+        known.add(row.name)
+    seen: dict[str, str] = {}
+    priorities: dict[tuple[str, int], str] = {}
+    for item in sheet.items:
+        where = f"[[item]] {item.id}"
+        faults.extend(_check_item(item, where, known))
+        if item.id in seen:
+            faults.append(RuleFault(where, "id", item.id, "is used twice; ids are unique"))
+        seen[item.id] = item.tier
+        other = priorities.setdefault((item.tier, item.priority), item.id)
+        if other != item.id:
+            faults.append(RuleFault(where, "priority", item.priority, f"{other} has it; unique in a tier"))
+    for item in sheet.items:
+        faults.extend(
+            RuleFault(f"[[item]] {item.id}", "overrides", other, "no item has this id")
+            for other in item.overrides
+            if other not in seen
+        )
+    faults.extend(
+        RuleFault(f"[[example]] {row.text[:20]}", "item", row.item, "no item has this id")
+        for row in sheet.examples
+        if row.item and row.item not in seen
+    )
+    if sum(tier == "last" for tier in seen.values()) != 1:
+        faults.append(RuleFault("rulebook", "tier", "last", "exactly one catch-all item must close the book"))
+    return faults
+
+
+def _check_item(item: Item, where: str, known: set[str]) -> list[RuleFault]:
+    faults: list[RuleFault] = []
+
+    def wrong(field: str, value: object, remedy: str) -> None:
+        faults.append(RuleFault(where, field, value, remedy))
+
+    if item.platform not in PLATFORMS:
+        wrong("platform", item.platform, f"one of {', '.join(sorted(PLATFORMS))}")
+    for line in (*item.dual, *item.tell):
+        if line not in _LINES:
+            wrong("dual/tell", line, "a line, a utility desk or a known door")
+    for owner in item.owners:
+        if owner not in UNIT_KINDS:
+            wrong("owners", owner, "a kind of unit of the organisation")
+    if item.about and item.about != "police" and item.about not in UNIT_KINDS and item.about != "unit":
+        wrong("about", item.about, "police, unit or a kind of unit")
+    if item.platform == "12345" and not item.owners and item.tier != "last":
+        wrong("owners", item.owners, "name who has the power to act")
+    if item.platform in {"none", "other"} and not item.guidance:
+        wrong("guidance", "", "say which door is the right one and why")
+    if not item.source and not item.basis:
+        wrong("source", "", 'name a document or an address, or write basis = "clause"')
+    if item.tier == "gate" and not ({item.platform, *item.dual, *item.tell} & RESCUE):
+        wrong("platform", item.platform, "danger always reaches a rescue line")
+    if item.since and item.until and item.since > item.until:
+        wrong("until", item.until, "must not lie before since")
+    if not item.when and item.tier != "last":
+        wrong("when", item.when, "at least one alternative")
+    for line in item.when + item.unless:
+        try:
+            Terms.parse(line, known)
+        except TermFault as err:
+            wrong("when", line, str(err))
+    return faults

@@ -1,0 +1,248 @@
+"""Facts into a ruling: danger before any list, then the lists, then owners, urgency and decision."""
+
+import datetime as dt
+
+from routing_rules.facts import Facts, Hit, read
+from routing_rules.lexicon import ANY, HEAD, LIVE
+from routing_rules.loader import Rulebook
+from routing_rules.points import asks, asked_secrecy, kind_of
+from routing_rules.ruling import Decision, Evidence, Hints, Line, Ruling, Urgency
+from routing_rules.schema import RESCUE, Item
+from routing_rules.terms import Alternative
+
+LEGAL_ZONE = dt.timezone(dt.timedelta(hours=8), "Asia/Shanghai")
+HUMAN_BELOW = 0.5
+MOST_EVIDENCE = 8
+_BASE = {"gate": 0.93, "about": 0.88, "police": 0.85, "elsewhere": 0.82, "ordinary": 0.9, "last": 0.3}
+_NO_HINTS = Hints()
+
+
+def rule(
+    text: str, *, book: Rulebook, line: Line, division: str, at: dt.datetime, hints: Hints = _NO_HINTS
+) -> Ruling:
+    """The ruling on one text as seen from `line` in `division` at `at` (aware).
+
+    Total: any string gets a ruling. Time and work are bounded, because a long text is read by head and tail.
+    """
+    local = at.astimezone(LEGAL_ZONE)
+    facts = read(text, book.lexicon, _situations(book, local, hints))
+    winner, rival = _winner(facts, book, division, local.date(), hints)
+    if winner is None:
+        return _unknown(text, facts, book, line)
+    return _ruling(text, facts, book, winner, rival, line, hints)
+
+
+def candidates(
+    facts: Facts, book: Rulebook, division: str, today: dt.date, hints: Hints = _NO_HINTS
+) -> list[Alternative]:
+    """Every alternative that holds, best first: by tier; ordinary ones by weight of words, then priority."""
+    mask = facts.mask
+    by_fact = book.terms.by_fact
+    names = book.lexicon.count
+    held: list[Alternative] = []
+    mentioned = (mask >> (ANY * names)) & ((1 << names) - 1)
+    seen: set[int] = set()
+    for hit in facts.hits:
+        seen.add(hit.fact)
+    for fact in seen | _bits(mentioned & 0x7F):
+        for row in by_fact.get(fact, ()):
+            if (
+                row.needed & mask == row.needed
+                and not row.forbidden & mask
+                and _in_force(row.item, book, division, today, hints)
+            ):
+                held.append(row)
+    held.sort(key=lambda row: row.order)
+    return held
+
+
+def _bits(number: int) -> set[int]:
+    return {n for n in range(7) if number >> n & 1}
+
+
+def _winner(
+    facts: Facts, book: Rulebook, division: str, today: dt.date, hints: Hints
+) -> tuple[Alternative | None, Alternative | None]:
+    held = candidates(facts, book, division, today, hints)
+    if not held:
+        return None, None
+    if held[0].item.tier != "ordinary":
+        return held[0], next((row for row in held if row.item.id != held[0].item.id), None)
+    best: dict[str, tuple[float, int, Alternative]] = {}
+    for row in held:
+        score = weight(row, facts)
+        known = best.get(row.item.id)
+        if known is None or score > known[0]:
+            best[row.item.id] = (score, -row.order, row)
+    ranked = sorted(best.values(), key=lambda entry: entry[:2], reverse=True)
+    return ranked[0][2], ranked[1][2] if len(ranked) > 1 else None
+
+
+def weight(row: Alternative, facts: Facts) -> float:
+    """How much of the text speaks for an ordinary item: length of its words, double at the head."""
+    total = 0.0
+    counted: dict[int, int] = {}
+    for hit in facts.hits:
+        if hit.fact in row.facts and not hit.negated and counted.get(hit.fact, 0) < 4:
+            counted[hit.fact] = counted.get(hit.fact, 0) + 1
+            total += (hit.end - hit.start) * (2.0 if hit.start < 30 else 1.0)
+    return total
+
+
+def _in_force(item: Item, book: Rulebook, division: str, today: dt.date, hints: Hints) -> bool:
+    if item.division and not division.startswith(item.division):
+        return False
+    if (item.since and today < item.since) or (item.until and today > item.until):
+        return False
+    if item.channels and hints.channel and hints.channel not in item.channels:
+        return False
+    barred = book.terms.barred.get(item.id)
+    return barred is None or not any(division.startswith(prefix) for prefix in barred)
+
+
+def _situations(book: Rulebook, local: dt.datetime, hints: Hints) -> int:
+    mask = 0
+    numbers = book.lexicon.numbers
+    bits = book.lexicon.bits
+    for name, holds in (
+        ("at-night", local.hour >= 22 or local.hour < 6),
+        ("hint-silent", hints.silent),
+        ("hint-cut-off", hints.cut_off),
+        ("hint-risk", hints.earlier_risk),
+        ("hint-distress", hints.distress_sound),
+    ):
+        if holds:
+            number = numbers[name]
+            mask |= bits[ANY][number] | bits[LIVE][number] | bits[HEAD][number]
+    return mask
+
+
+def _evidence(text: str, facts: Facts, row: Alternative, book: Rulebook) -> tuple[Evidence, ...]:
+    names = book.lexicon.names
+    made = []
+    taken: set[tuple[int, int]] = set()
+    for hit in sorted((h for h in facts.hits if h.fact in row.facts and not h.negated), key=_where):
+        start, end = facts.span(hit)
+        if (start, end) not in taken:
+            taken.add((start, end))
+            made.append(Evidence(start, end, text[start:end], names[hit.fact]))
+        if len(made) == MOST_EVIDENCE:
+            break
+    return tuple(made)
+
+
+def _where(hit: Hit) -> tuple[int, int]:
+    return hit.start, hit.end
+
+
+def _ruling(
+    text: str,
+    facts: Facts,
+    book: Rulebook,
+    winner: Alternative,
+    rival: Alternative | None,
+    line: Line,
+    hints: Hints,
+) -> Ruling:
+    item = winner.item
+    danger = item.tier == "gate"
+    confidence = item.confidence or _BASE[item.tier]
+    if item.contested:
+        confidence = min(confidence, 0.6)
+    if (
+        rival is not None
+        and item.tier != "gate"
+        and rival.item.tier == item.tier
+        and rival.item.platform != item.platform
+    ):
+        confidence = round(confidence - 0.15, 2)
+    evidence = _evidence(text, facts, winner, book)
+    confidential, anonymous = asked_secrecy(facts.text)
+    return Ruling(
+        platform=item.platform,
+        receiver="",
+        also=(*item.dual, *(other for other in item.tell if other not in item.dual)),
+        danger=danger,
+        police_urgent=item.platform == "110" and (danger or item.urgent),
+        decision=_decision(item, danger, confidence, line, hints),
+        item=item.id,
+        clause=item.clause,
+        layer=item.layer,
+        list_version=book.digest,
+        evidence=evidence,
+        category=item.category,
+        kind=item.kind or kind_of(facts.text),
+        urgency=Urgency.urgent if danger else Urgency(item.urgency),
+        owners=item.owners,
+        contested=item.contested,
+        confidence=confidence,
+        reason=_reason(item, danger, evidence),
+        guidance=item.guidance,
+        points=asks(text),
+        confidential=confidential,
+        anonymous=anonymous,
+        about_unit=_about(item, rival),
+    )
+
+
+def _about(item: Item, rival: Alternative | None) -> str:
+    if item.about == "unit":
+        return rival.item.owners[0] if rival is not None and rival.item.owners else ""
+    return item.about
+
+
+def _reason(item: Item, danger: bool, evidence: tuple[Evidence, ...]) -> str:
+    said = "、".join(f"“{e.words[:16]}”" for e in evidence[:3])
+    lead = "涉及现实危险,先救援后归属" if danger else "清单事项"
+    return f"{lead}:{item.title}" + (f"(依据原话{said})" if said else "")
+
+
+def _decision(item: Item, danger: bool, confidence: float, line: Line, hints: Hints) -> Decision:
+    acting = {item.platform, *item.dual} & (RESCUE | {"12345"})
+    if danger:
+        if len(acting) > 1:
+            return Decision.dual
+        return Decision.accept if item.platform == line.value else Decision.transfer
+    if confidence < HUMAN_BELOW:
+        return Decision.human
+    if len(acting) > 1:
+        return Decision.dual
+    if item.platform in {"none", "other"}:
+        return Decision.guide
+    if item.contested:
+        return Decision.three_way if not hints.caller_gone else Decision.hand_over
+    if item.platform == line.value:
+        return Decision.accept
+    return Decision.hand_over if hints.caller_gone else Decision.transfer
+
+
+def _unknown(text: str, facts: Facts, book: Rulebook, line: Line) -> Ruling:
+    """Nothing in the lists speaks of it: a person decides."""
+    item = book.last
+    empty = not facts.text.strip()
+    confidential, anonymous = asked_secrecy(facts.text)
+    return Ruling(
+        platform=line.value if empty else item.platform,
+        receiver="",
+        also=(),
+        danger=False,
+        police_urgent=False,
+        decision=Decision.human,
+        item=item.id,
+        clause=item.clause,
+        layer=item.layer,
+        list_version=book.digest,
+        evidence=(),
+        category=item.category,
+        kind=kind_of(facts.text),
+        urgency=Urgency(item.urgency),
+        owners=item.owners,
+        contested=False,
+        confidence=0.0 if empty else _BASE["last"],
+        reason="没有听清或没有内容,请追问" if empty else "清单里没有对应事项,请人工判断",
+        guidance=item.guidance,
+        points=asks(text),
+        confidential=confidential,
+        anonymous=anonymous,
+        about_unit="",
+    )
