@@ -135,6 +135,33 @@ class Database:
                 )
             yield connection
 
+    @contextlib.asynccontextmanager
+    async def unscoped(self) -> AsyncIterator[AsyncConnection]:
+        """A read-only transaction that sees everything, also accounts, tokens and wrapped keys.
+
+        For the process itself (who is this token, which key opens this row), never for a question of a viewer.
+        """
+        async with self._engine("read").begin() as connection:
+            if self.is_postgres:
+                await connection.execute(text("SELECT set_config('liandong.scope', '*', true)"))
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def looking(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction for the store's own questions, which sees everything and waits for no writer."""
+        async with self._engine("write" if self.is_postgres else "read").begin() as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """One unchanging view of everything, for as long as it takes; writers go on meanwhile."""
+        async with self.looking() as connection:
+            if self.is_postgres:
+                await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+                await connection.execute(text("SET LOCAL statement_timeout = 0"))
+                await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            yield connection
+
     async def now(self) -> datetime:
         """Database time (UTC). On SQLite that is this host's."""
         statement = (
@@ -210,6 +237,8 @@ class Database:
                 cursor.execute(pragma)
             if use == "read":
                 cursor.execute("PRAGMA query_only = ON")
+                # Text that was damaged on the disk must come back as it is, for `verify` to say where.
+                connection.driver_connection.text_factory = _as_it_is
             cursor.close()
 
         def on_begin(connection: Any) -> None:
@@ -218,6 +247,10 @@ class Database:
         event.listen(engine.sync_engine, "connect", on_connect)
         event.listen(engine.sync_engine, "begin", on_begin)
         return engine
+
+
+def _as_it_is(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def sqlite_pragmas() -> tuple[str, ...]:
