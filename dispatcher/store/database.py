@@ -136,17 +136,6 @@ class Database:
             yield connection
 
     @contextlib.asynccontextmanager
-    async def unscoped(self) -> AsyncIterator[AsyncConnection]:
-        """A read-only transaction that sees everything, also accounts, tokens and wrapped keys.
-
-        For the process itself (who is this token, which key opens this row), never for a question of a viewer.
-        """
-        async with self._engine("read").begin() as connection:
-            if self.is_postgres:
-                await connection.execute(text("SELECT set_config('liandong.scope', '*', true)"))
-            yield connection
-
-    @contextlib.asynccontextmanager
     async def looking(self) -> AsyncIterator[AsyncConnection]:
         """A transaction for the store's own questions, which sees everything and waits for no writer."""
         async with self._engine("write" if self.is_postgres else "read").begin() as connection:

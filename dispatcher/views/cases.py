@@ -363,7 +363,7 @@ async def _citizen(viewer: Viewer, case: Case, sealed: bytes | None, vault: Vaul
     elif not PERSON_FOR.intersection(viewer.actor.roles):
         return None
     key = select(col(VaultKeys.wrapped)).where(col(VaultKeys.stream_id) == case.id)
-    async with viewer.database.unscoped() as connection:
+    async with viewer.database.looking() as connection:
         wrapped = (await connection.execute(key)).scalar_one_or_none()
     if wrapped is None:
         return None
