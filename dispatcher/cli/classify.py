@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 import msgspec
 
+from dispatcher.cli.configured import add_config, refuse, settings_of
 from dispatcher.cli.progress import progress
-from dispatcher.cli.releases import (
-    data_settings,
+from dispatcher.releases import (
     load_directory,
     load_organisation,
     load_places,
     load_rulebook,
     rulebook_files,
 )
-from dispatcher.settings import SettingsFault
 from routing_rules.match import rule
 from routing_rules.ruling import Evidence, Hints, Line, Ruling
 
@@ -210,7 +209,7 @@ def register(subparsers: Subparsers) -> None:
         help="已挂断、不能转接 / the caller cannot be transferred any more",
     )
     parser.add_argument("--json", action="store_true", help="JSON 输出 / answer in JSON")
-    parser.add_argument("--config", metavar="FILE", help="配置文件 / configuration file")
+    add_config(parser)
     parser.set_defaults(handler=handler)
 
 
@@ -218,12 +217,12 @@ def handler(args: argparse.Namespace) -> int:
     """Answer on stdout. 0 when all was answered; 2 when an argument or the configuration cannot be used."""
     try:
         judge = _judge(args)
-    except SettingsFault as fault:
-        return _refuse(f"配置有误 / the configuration cannot be used:\n{fault}")
     except ExceptionGroup as group:
-        return _refuse("清单或数据有误 / the data are refused:\n" + "\n".join(map(str, group.exceptions)))
+        first = "\n".join(str(fault) for fault in group.exceptions[:10])
+        words = f"清单或数据有误,共 {len(group.exceptions)} 处(liandong rules check 列出全部) / the data are refused:\n"
+        return refuse(words + first)
     except (_Wrong, OSError) as fault:
-        return _refuse(str(fault))
+        return refuse(str(fault))
     write = _write_json if args.json else _write_words
     if args.text is not None:
         write(judge.answer(args.text), args.text, sys.stdout)
@@ -242,7 +241,7 @@ class _Wrong(Exception):
 
 
 def _judge(args: argparse.Namespace) -> Judge:
-    data = data_settings(args.config)
+    data = settings_of(args).data
     places = load_places(data)
     if not places.knows(args.division):
         raise _Wrong(f"--division {args.division!r}: 没有这个区划 / use a GB/T 2260 code such as 630100")
@@ -330,8 +329,3 @@ def _write_words(answer: Answer, text: str, out: TextIO) -> None:
         rows.append(f"  请先问    {answer.question}")
     rows.append(f"  清单版本  {answer.list_version[:12]}")
     out.write("\n".join(rows) + "\n")
-
-
-def _refuse(words: str) -> int:
-    print(words, file=sys.stderr)
-    return 2

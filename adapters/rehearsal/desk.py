@@ -1,0 +1,152 @@
+"""What the desks of 12345 do: decide what the lists left open, pass on, answer, assign, approve, deliver."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from adapters.rehearsal.habits import Span
+from adapters.rehearsal.moves import Move
+from adapters.rehearsal.scene import FALLBACK_OWNERS, Scene
+from dispatcher.domain import commands as c
+from dispatcher.domain.values import Result
+from routing_rules.ruling import Urgency
+
+_RESCUE = ("110", "119", "120", "122")
+
+
+def look(scene: Scene) -> Span:
+    """How long until somebody looks; now and then too long."""
+    late = scene.draw.happens(scene.habits.desk_late)
+    if scene.urgent:
+        return Span(timedelta(minutes=11), timedelta(minutes=40)) if late else scene.habits.look_urgent
+    return Span(timedelta(hours=9), timedelta(hours=14)) if late else scene.habits.look
+
+
+def received(scene: Scene) -> Move:
+    """The lists left it to a person."""
+    if not scene.case.human or not scene.may(c.OverrideRuling):
+        return ruled(scene)
+    command = c.OverrideRuling(
+        case=scene.case.id,
+        reason="已向诉求人核实，属本平台受理范围",
+        platform=scene.case.line,
+        owners=scene.case.matter.owners or FALLBACK_OWNERS[:1],
+    )
+    return scene.desk(command, look(scene))
+
+
+def ruled(scene: Scene) -> Move:
+    """Ruled: agree with the other line, pass it on, guide, answer, or give it to a unit."""
+    case, matter, draw = scene.case, scene.case.matter, scene.draw
+    span = look(scene)
+    passing = _pass_on(scene, span)
+    if passing is not None:
+        return passing
+    if matter.kind == "咨询" and draw.happens(scene.habits.answered_at_once) and _calm(scene, c.AnswerAtOnce):
+        return scene.desk(c.AnswerAtOnce(case=case.id, words="已按政策口径当场答复诉求人。"), span)
+    if draw.happens(scene.habits.withdrawn) and _calm(scene, c.WithdrawCase):
+        return scene.desk(c.WithdrawCase(case=case.id, words="诉求人来电撤回。"), span)
+    units = scene.units()
+    several = len(units) > 1
+    if several and matter.contested and draw.happens(scene.habits.offered) and scene.may(c.OfferClaim):
+        return scene.desk(c.OfferClaim(case=case.id, units=units, guard=units[0]), span)
+    helping = units[1:] if matter.urgency == "joint" else ()
+    urgency = None
+    if not scene.urgent and matter.urgency == "general" and matter.points > 2:
+        urgency = Urgency.complex
+    return scene.desk(c.AssignCase(case=case.id, lead=units[0], co=helping, urgency=urgency), span)
+
+
+def _calm(scene: Scene, command: type[c.CaseCommand]) -> bool:
+    return not scene.case.matter.danger and scene.may(command)
+
+
+def _pass_on(scene: Scene, span: Span) -> Move | None:
+    """To the other line, by agreement or alone; to the right door when it is neither's."""
+    case, matter = scene.case, scene.case.matter
+    if case.handed_in:
+        return None  # it came from there; sending it back would be re-flow
+    if matter.decision == "three_way" and not scene.has_sent(c.AgreeTaker) and scene.may(c.AgreeTaker):
+        agreed = scene.draw.happens(0.8)
+        reason = "三方通话商定由本平台办理。" if agreed else "双方意见不一，按首接负责先行办理。"
+        command = c.AgreeTaker(case=case.id, taker=case.platform if agreed else "", reason=reason)
+        return scene.desk(command, span, natural=True)
+    if scene.has_sent(c.AgreeTaker):
+        return None
+    if matter.platform in ("other", "none") and _calm(scene, c.GuideCaller):
+        return scene.desk(c.GuideCaller(case=case.id, door="已告知对应的受理渠道"), span, natural=True)
+    if matter.platform in _RESCUE and scene.may(c.TransferCase):
+        to = scene.receiver(matter.platform)
+        if to != case.platform and all(link.platform != to for link in case.peers):
+            return scene.desk(c.TransferCase(case=case.id, to=to), span, natural=True)
+    return None
+
+
+def transferred(scene: Scene) -> Move | None:
+    """A platform of ours answers through the linkage; one elsewhere answers here, after a moment."""
+    if scene.peer_answers():
+        return None
+    command = c.ConfirmTransfer(case=scene.case.id, number=_number_there(scene))
+    return scene.desk(command, scene.habits.confirmed, natural=True)
+
+
+def handed_over(scene: Scene) -> Move | None:
+    """As with a transfer; and the result comes back some days later."""
+    case = scene.case
+    if scene.peer_answers() or not case.peers:
+        return None
+    if not case.peers[-1].number:
+        command = c.ConfirmHandOver(case=case.id, number=_number_there(scene))
+        return scene.desk(command, scene.habits.confirmed, natural=True)
+    result = c.ReportPeerResult(case=case.id, result=Result.SOLVED, words="对方平台已办结。")
+    return scene.desk(result, scene.habits.peer_result)
+
+
+def _number_there(scene: Scene) -> str:
+    return f"{scene.case.peers[-1].platform}-{str(scene.case.id)[:8]}"
+
+
+def pending(scene: Scene) -> Move | None:
+    """Requests of the unit that wait for the platform's yes or no."""
+    case, draw, habits = scene.case, scene.draw, scene.habits
+    if (asked := case.extension_pending) is not None and scene.may(c.DecideExtension):
+        grant = draw.happens(habits.extension_granted)
+        days, words = (asked.days, "") if grant else (0, "理由不充分。")
+        return scene.chief(c.DecideExtension(case=case.id, grant=grant, days=days, words=words))
+    if case.pause_pending is not None and scene.may(c.DecidePause):
+        grant = draw.happens(habits.pause_granted)
+        return scene.chief(c.DecidePause(case=case.id, grant=grant, words="" if grant else "可边办边补。"))
+    return None
+
+
+def returning(scene: Scene) -> Move:
+    """Accept or refuse a return."""
+    accept = scene.draw.happens(scene.habits.return_accepted)
+    words = "同意退单。" if accept else "清单已明确由贵单位办理。"
+    return scene.chief(c.DecideReturn(case=scene.case.id, accept=accept, words=words))
+
+
+def adjudicating(scene: Scene) -> Move:
+    """Say who it is, bindingly."""
+    unit = scene.units()[0]
+    return scene.chief(c.AdjudicateCase(case=scene.case.id, unit=unit, words="裁定由该单位主办。"))
+
+
+def replied(scene: Scene) -> Move:
+    """Look at the reply; now and then send it back."""
+    case, habits = scene.case, scene.habits
+    back = scene.draw.happens(habits.sent_back) and not scene.has_sent(c.SendBackReply)
+    if back and scene.may(c.SendBackReply):
+        return scene.desk(c.SendBackReply(case=case.id, words="请补充处理结果与依据。"), habits.decide)
+    return scene.desk(c.ApproveReply(case=case.id), habits.decide)
+
+
+def approved(scene: Scene) -> Move:
+    """Tell the citizen."""
+    command = c.DeliverReply(case=scene.case.id, how="phone", words="已电话告知办理情况。")
+    return scene.desk(command, scene.habits.decide)
+
+
+def close(scene: Scene) -> Move:
+    """Nothing more to do."""
+    return scene.desk(c.CloseCase(case=scene.case.id), scene.habits.decide)
