@@ -1,6 +1,6 @@
 """Refusals: typed, naming field, value and remedy. A refused command changes nothing.
 
-The words are English message ids with ``{name}`` places; an edge translates the template (gettext) before it fills
+The words are English message ids with ``{name}`` places (``{field}`` and ``{value}`` are always filled); an edge translates the template (gettext) before it fills
 the places in, so the same refusal reads in Chinese at a desk and in English in a log.
 """
 
@@ -27,9 +27,9 @@ class Refused(Exception):
         allowed: tuple[str, ...] = (),
         **places: str,
     ) -> None:
-        super().__init__(template.format(**places))
         self.template = template
-        self.places = places
+        self.places = {"field": field, "value": value[:120], **places}
+        super().__init__(template.format(**self.places))
         self.field = field
         self.value = value[:120]
         self.remedy = remedy

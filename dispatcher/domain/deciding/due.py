@@ -1,0 +1,137 @@
+"""What happens when a milestone falls: the ladder climbs one rung, or Liandong itself does what the limit says."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from dispatcher.domain import commands as c
+from dispatcher.domain import events as e
+from dispatcher.domain.clocks import calendar_of, recompute, rung_instant
+from dispatcher.domain.draft import Draft
+from dispatcher.domain.plan import resolve
+from dispatcher.domain.values import Stage
+from routing_rules.policy import AtLimit, Ladder
+
+
+def expire(draft: Draft, command: c.ExpireDeadline) -> None:
+    """Settle one due milestone. One that is no longer armed for this very instant does nothing: it was met in time."""
+    run = draft.case.clock(command.clock)
+    if run is None or run.stopped is not None:
+        return
+    armed = next((a for a in run.armed if a.milestone == command.milestone), None)
+    if armed is None or armed.due != command.due:
+        return
+    if armed.milestone == "amber":
+        told = ("unit-lead",) if run.unit else ("platform-agent",)
+        draft.record(e.MilestoneReached(clock=run.clock, milestone="amber", due=armed.due, told=told))
+        return
+    if armed.milestone == "limit":
+        _limit(draft, run, armed)
+        return
+    _rung(draft, run, armed)
+
+
+def _limit(draft: Draft, run: e.ClockRun, armed: e.Armed) -> None:
+    case = draft.case
+    urgent = case.matter.urgency == "urgent" or case.matter.danger
+    match AtLimit(run.at_limit):
+        case AtLimit.DEEM_SIGNED if not urgent and case.stage is Stage.ASSIGNED:
+            draft.record(_reached(draft, run, armed))
+            draft.record(e.CaseSigned(unit=case.lead, deemed=True))
+        case AtLimit.RESUME if case.stage is Stage.PAUSED:
+            draft.record(_reached(draft, run, armed))
+            draft.record(e.CaseResumed(by_time=True))
+        case AtLimit.ARCHIVE if case.stage is Stage.CALLED_BACK:
+            draft.record(_reached(draft, run, armed))
+            draft.record(e.CaseArchived())
+        case _:
+            draft.record(_reached(draft, run, armed))
+
+
+def _reached(draft: Draft, run: e.ClockRun, armed: e.Armed) -> e.MilestoneReached:
+    """The limit has passed: tell the first rung if it is due at once, arm the next one."""
+    ladder = draft.library.clocks(draft.case.policy).policy.ladder(run.ladder)
+    if ladder is None or ladder.anchor != "limit":
+        return e.MilestoneReached(clock=run.clock, milestone="limit", due=armed.due)
+    base = replace(run, due=armed.due)  # a held limit anchors its ladder where it really fell
+    told: tuple[str, ...] = ()
+    nobody: tuple[str, ...] = ()
+    level = 0
+    number = 0
+    first = ladder.rungs[0]
+    if first.after is not None and not first.after:
+        told, nobody = _reachable(draft, first.to, run.clock)
+        level, number = first.level, 1
+    return e.MilestoneReached(
+        clock=run.clock,
+        milestone="limit",
+        due=armed.due,
+        level=level,
+        told=told,
+        nobody=nobody,
+        next=_next(draft, ladder, number, base, armed.due),
+    )
+
+
+def _rung(draft: Draft, run: e.ClockRun, armed: e.Armed) -> None:
+    ladder = draft.library.clocks(draft.case.policy).policy.ladder(run.ladder)
+    name, _, round_ = armed.milestone.removeprefix("rung:").partition("#")
+    if ladder is None:
+        draft.record(e.MilestoneReached(clock=run.clock, milestone=armed.milestone, due=armed.due))
+        return
+    number = next((i for i, rung in enumerate(ladder.rungs) if rung.id == name), len(ladder.rungs) - 1)
+    rung = ladder.rungs[number]
+    told, nobody = _reachable(draft, rung.to, run.clock)
+    following = _next(draft, ladder, number + 1, run, armed.due, round_=int(round_ or 1))
+    draft.record(
+        e.MilestoneReached(
+            clock=run.clock,
+            milestone=armed.milestone,
+            due=armed.due,
+            level=rung.level,
+            told=told,
+            nobody=nobody,
+            next=following,
+        )
+    )
+
+
+def _next(
+    draft: Draft, ladder: Ladder, number: int, run: e.ClockRun, last: datetime, *, round_: int = 1
+) -> tuple[e.Armed, ...]:
+    """The one rung armed after this: the next of the ladder, or the last one again where the ladder repeats."""
+    if number < len(ladder.rungs):
+        calendar = calendar_of(draft.case, run, draft.library)
+        at = max(rung_instant(ladder, number, run, calendar), last)
+        return (e.Armed(milestone=f"rung:{ladder.rungs[number].id}", due=at),)
+    if ladder.repeat_last is None:
+        return ()
+    # after an outage the missed rounds are one: the next lies ahead of now
+    at = last + ladder.repeat_last
+    while at <= draft.now:
+        at += ladder.repeat_last
+    return (e.Armed(milestone=f"rung:{ladder.rungs[-1].id}#{round_ + 1}", due=at),)
+
+
+def _reachable(draft: Draft, to: tuple[str, ...], clock: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Recipients that mean somebody now, and those that mean nobody: an empty rung is said, and the ladder goes on."""
+    told = tuple(one for one in to if one == "citizen" or resolve(draft.case, one, clock) is not None)
+    return told, tuple(one for one in to if one not in told)
+
+
+def move(draft: Draft, command: c.MoveDeadlines) -> None:
+    """Recompute provisional limits under the calendars now in force: once for each batch, never re-notifying."""
+    moved = recompute(draft.case, draft.now, draft.library)
+    if moved is None:
+        return
+    draft.record(e.DeadlinesMoved(batch=command.batch, moved=tuple(run.clock for run in moved.runs)))
+    draft.record(moved)
+
+
+def notice_failed(draft: Draft, command: c.ReportNoticeFailed) -> None:
+    """A notice was given up: it is on record, and a person can see and resend it."""
+    draft.record(
+        e.NoticeFailed(to=command.to[:200], template=command.template[:100], reason=command.reason[:200])
+    )

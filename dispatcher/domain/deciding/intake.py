@@ -1,0 +1,209 @@
+"""Registering, ruling and overriding: what a call or message is, and who should own it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+from msgspec.structs import replace
+
+from dispatcher.domain import commands as c
+from dispatcher.domain import events as e
+from dispatcher.domain.deciding import checks
+from dispatcher.domain.draft import Draft
+from dispatcher.domain.errors import AgainstRule, BadField
+from dispatcher.domain.values import Line, Matter, Stage
+from routing_rules.ruling import Decision, Hints, Ruling
+
+OLDEST_LIVE = timedelta(minutes=15)
+"""How far back a live intake may name its receipt; anything older is an import."""
+MOST_TITLE = 200
+
+
+def register(draft: Draft, command: c.RegisterCase) -> None:
+    """Register, rule and start the clocks, in one decision. Danger starts its transfer here and now."""
+    checks.platform("platform", command.platform, draft)
+    checks.words("title", command.title, needed=False, most=MOST_TITLE)
+    checks.words("words", command.words, needed=False)
+    checks.division("division", command.division, draft)
+    if not command.number:
+        raise BadField("{field} must not be empty.", field="number", remedy="draw a number for the case")
+    received = draft.now
+    if command.received is not None:
+        received = min(checks.instant("received", command.received, draft), draft.now)
+        if draft.now - received > OLDEST_LIVE and not command.imported:
+            raise BadField(
+                "{field} lies too far back for a live intake.",
+                field="received",
+                value=command.received.isoformat(),
+                remedy="bring old cases in through import",
+            )
+    first = received
+    if command.first_received is not None:
+        first = min(checks.instant("first_received", command.first_received, draft), received)
+    line, _, region = command.platform.partition("-")
+    text = f"{command.title}。{command.words}" if command.title else command.words
+    place = command.division or draft.library.places.best(text, "")
+    ruling = draft.library.rule(text, line=line, division=place or region, at=draft.now, hints=command.hints)
+    personal = msgspec.json.encode(command.personal)
+    if personal != b"{}":
+        draft.seal(personal)
+    draft.record(
+        e.CaseRegistered(
+            platform=command.platform,
+            line=line,
+            number=command.number,
+            channel=command.channel,
+            division=place,
+            received=received,
+            first_received=first,
+            first_platform=command.first_platform or command.platform,
+            anonymous=command.anonymous or ruling.anonymous,
+            confidential=command.confidential or ruling.confidential,
+            wants_reply=command.wants_reply,
+            safe_contact=command.safe_contact,
+            narrative=draft.said("narrative", command.words),
+            policy=draft.library.policy.digest,
+            call=command.call,
+            peer_platform=command.peer_platform,
+            peer_number=command.peer_number,
+            peer_case=command.peer_case,
+            imported=command.imported,
+        )
+    )
+    _ruled(draft, ruling)
+
+
+def supplement(draft: Draft, command: c.SupplementCase) -> None:
+    """More words are ruled afresh: repetition and supplements raise urgency, never lower it."""
+    checks.words("words", command.words)
+    draft.record(e.CaseSupplemented(words=draft.said("supplement", command.words)))
+    ruling = _rule(draft, command.words, "")
+    case = draft.case
+    if ruling.danger and not case.matter.danger and case.stage not in (Stage.MERGED, Stage.WITHDRAWN):
+        draft.record(e.DangerRaised(also=_lines(ruling)))
+        if case.stage is Stage.FOLLOWING and case.parent is not None:
+            draft.record(e.ParentLeft(parent=case.parent, why="danger"))
+            _due_here(draft)
+
+
+def rule_again(draft: Draft, command: c.RuleCase) -> None:
+    """Rule under the lists in force now; what was known of danger stays known."""
+    checks.division("division", command.division, draft)
+    checks.words("words", command.words)
+    ruling = _rule(draft, command.words, command.division)
+    before = draft.case
+    matter = _matter(ruling)
+    if before.matter.danger and not matter.danger:
+        matter = replace(matter, danger=True, urgency="urgent", also=before.matter.also)
+    human = ruling.decision is Decision.human
+    draft.record(e.CaseRuled(matter=matter, receiver=ruling.receiver, division=command.division, human=human))
+    if matter.urgency != before.matter.urgency or matter.danger != before.matter.danger:
+        draft.record(e.RulingChanged(matter=matter, by_person=False))
+
+
+def override(draft: Draft, command: c.OverrideRuling) -> None:
+    """A person decides otherwise and says why; the first ruling and its evidence stay in the log."""
+    checks.words("reason", command.reason)
+    case = draft.case
+    matter = case.matter
+    if command.danger is False and matter.danger:
+        raise AgainstRule(
+            "Danger that was seen is not taken back by override.",
+            field="danger",
+            value="false",
+            remedy="deal with it, or let 110 close it",
+        )
+    if command.platform and command.platform not in ("110", "12345", "119", "120", "122", "other", "none"):
+        raise BadField(
+            "There is no line {value}.",
+            field="platform",
+            value=command.platform,
+            remedy="one of 110, 12345, 119, 120, 122, other, none",
+        )
+    danger = matter.danger if command.danger is None else command.danger
+    urgency = command.urgency.value if command.urgency is not None else matter.urgency
+    if danger and urgency != "urgent":
+        urgency = "urgent"
+    changed = replace(
+        matter,
+        platform=command.platform or matter.platform,
+        item=command.item or matter.item,
+        urgency=urgency,
+        category=command.category or matter.category,
+        owners=command.owners or matter.owners,
+        danger=danger,
+        about=matter.about if command.about is None else command.about,
+        decision=_decision_for(case.line, command.platform or matter.platform, matter.decision),
+    )
+    draft.record(e.RulingChanged(matter=changed, reason=draft.said("reason", command.reason)))
+
+
+def due_here(draft: Draft) -> None:
+    """This platform must deal with it now: start the clock of the line."""
+    _due_here(draft)
+
+
+def _rule(draft: Draft, text: str, division: str) -> Ruling:
+    case = draft.case
+    place = division or case.division or case.platform.partition("-")[2]
+    return draft.library.rule(text, line=case.line, division=place, at=draft.now, hints=Hints())
+
+
+def _matter(ruling: Ruling) -> Matter:
+    return Matter(
+        platform=ruling.platform,
+        decision=ruling.decision.value,
+        item=ruling.item,
+        clause=ruling.clause,
+        urgency="urgent" if ruling.danger else ruling.urgency.value,
+        category=ruling.category,
+        kind=ruling.kind,
+        owners=ruling.owners,
+        also=ruling.also,
+        danger=ruling.danger,
+        police_urgent=ruling.police_urgent,
+        contested=ruling.contested,
+        confidence=round(ruling.confidence, 4),
+        about=ruling.about_unit,
+        points=max(1, len(ruling.points)),
+    )
+
+
+def _lines(ruling: Ruling) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((ruling.platform, *ruling.also)))
+
+
+def _decision_for(line: str, platform: str, before: str) -> str:
+    if platform == line:
+        return Decision.accept.value
+    if platform in ("none", "other"):
+        return Decision.guide.value
+    return Decision.transfer.value if platform else before
+
+
+def _ruled(draft: Draft, ruling: Ruling) -> None:
+    matter = _matter(ruling)
+    case = draft.case
+    receiver = ""
+    if matter.platform in ("110", "12345", "119", "120", "122"):
+        receiver = draft.library.directory.receiver(matter.platform, case.division, draft.now).platform_id
+    human = ruling.decision is Decision.human
+    draft.record(e.CaseRuled(matter=matter, receiver=receiver, human=human))
+    _due_here(draft)
+    if matter.danger and case.line == Line.HOTLINE and not case.handed_in and not case.imported:
+        # danger never waits for a form: the data goes to 110 at once, ahead of the voice (the plan, III.3.1)
+        police = draft.library.directory.receiver(
+            "110", case.division or case.platform.partition("-")[2], draft.now
+        )
+        draft.record(e.TransferStarted(to=police.platform_id, call=case.call))
+
+
+def _due_here(draft: Draft) -> None:
+    case = draft.case
+    if case.line == Line.HOTLINE:
+        draft.record(e.AssignmentDue())
+    elif case.matter.platform == Line.HOTLINE and not case.matter.danger:
+        draft.record(e.PassingDue())
+    else:
+        draft.record(e.DispatchDue())

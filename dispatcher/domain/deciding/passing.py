@@ -1,0 +1,115 @@
+"""Between the platforms: transfer, three-way agreement, hand-over, results, guidance, answers at once."""
+
+from __future__ import annotations
+
+from dispatcher.domain import commands as c
+from dispatcher.domain import events as e
+from dispatcher.domain.deciding import checks, intake
+from dispatcher.domain.draft import Draft
+from dispatcher.domain.errors import AgainstRule
+from dispatcher.domain.values import Line, Result, Stage
+
+
+def transfer(draft: Draft, command: c.TransferCase) -> None:
+    """Data ahead of voice; this side stays answerable until the other confirms."""
+    checks.other_platform("to", command.to, draft)
+    _no_second_return(draft, command.to)
+    draft.record(
+        e.TransferStarted(to=command.to, call=command.call, reason=draft.maybe("reason", command.reason))
+    )
+
+
+def confirm_transfer(draft: Draft, command: c.ConfirmTransfer) -> None:
+    """The other side has it; responsibility goes with it."""
+    draft.record(e.TransferConfirmed(number=command.number, peer_case=command.peer_case))
+
+
+def transfer_failed(draft: Draft, command: c.ReportTransferFailed) -> None:
+    """Nobody took it: it is ours again, with the clock that never stopped for the citizen."""
+    draft.record(e.TransferFailed(reason=draft.said("reason", command.reason)))
+    intake.due_here(draft)
+
+
+def agree(draft: Draft, command: c.AgreeTaker) -> None:
+    """Who takes it after a three-way call; without agreement the first receiver, and a consultation item."""
+    checks.words("reason", command.reason)
+    case = draft.case
+    agreed = bool(command.taker)
+    taker = command.taker or case.first_platform
+    checks.platform("taker", taker, draft)
+    draft.record(e.TakerAgreed(taker=taker, agreed=agreed, reason=draft.said("reason", command.reason)))
+    if taker in _came_from(draft):
+        draft.record(e.ReflowSeen(holders=(*(hop.holder for hop in case.hops), taker)))
+    if taker != case.platform:
+        draft.record(e.TransferStarted(to=taker, call=case.call))
+
+
+def hand_over(draft: Draft, command: c.HandOverCase) -> None:
+    """An order instead of a call. Danger is never handed over by order: it is transferred."""
+    checks.words("reason", command.reason)
+    checks.other_platform("to", command.to, draft)
+    case = draft.case
+    if case.matter.danger and not command.remainder and case.line == Line.HOTLINE:
+        checks.not_danger(draft, "hand-over-case")
+    if command.remainder and case.stage is not Stage.FED_BACK:
+        raise AgainstRule(
+            "A remainder is handed over with or after the feedback.",
+            field="remainder",
+            value="true",
+            remedy="report the feedback first",
+        )
+    _no_second_return(draft, command.to)
+    draft.record(
+        e.HandOverDue(to=command.to, reason=draft.said("reason", command.reason), remainder=command.remainder)
+    )
+
+
+def confirm_hand_over(draft: Draft, command: c.ConfirmHandOver) -> None:
+    """It is there, under the other side's number."""
+    draft.record(e.HandOverDelivered(number=command.number, peer_case=command.peer_case))
+
+
+def hand_over_failed(draft: Draft, command: c.ReportHandOverFailed) -> None:
+    """It did not get there, or came back: ours again."""
+    draft.record(e.HandOverFailed(reason=draft.said("reason", command.reason)))
+    if draft.case.stage is not Stage.FED_BACK:
+        intake.due_here(draft)
+
+
+def peer_result(draft: Draft, command: c.ReportPeerResult) -> None:
+    """The other side's result. A police order without a unit sent closes by it; with one, 110 closes it itself."""
+    if draft.case.stage is Stage.PASSED:
+        return
+    draft.record(e.PeerResultReported(result=command.result, words=draft.maybe("peer-result", command.words)))
+    case = draft.case
+    if case.line == Line.POLICE and not case.police_sent:
+        draft.record(e.CaseClosed(result=Result.BY_PEER))
+
+
+def guide(draft: Draft, command: c.GuideCaller) -> None:
+    """Belongs to neither: the right door, on record."""
+    checks.words("door", command.door, most=200)
+    checks.not_danger(draft, "guide-caller")
+    draft.record(e.CaseGuided(door=command.door, words=draft.maybe("guidance", command.words)))
+
+
+def answer(draft: Draft, command: c.AnswerAtOnce) -> None:
+    """Answered on the spot."""
+    checks.words("words", command.words)
+    checks.not_danger(draft, "answer-at-once")
+    draft.record(e.CaseAnswered(words=draft.said("answer", command.words), knowledge=command.knowledge))
+
+
+def _no_second_return(draft: Draft, to: str) -> None:
+    """A → B → A is re-flow: a person agrees on the taker first (three-way), nobody sends it back alone."""
+    if to in _came_from(draft):
+        raise AgainstRule(
+            "The case would flow back to {value}, which had it before.",
+            field="to",
+            value=to,
+            remedy="settle it in a three-way call (agree-taker) or by adjudication",
+        )
+
+
+def _came_from(draft: Draft) -> frozenset[str]:
+    return frozenset(link.platform for link in draft.case.peers if link.direction == "in")

@@ -1,0 +1,107 @@
+"""The releases a decision may look into: lists, policies, calendars, organisation, directory, places. Immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from dispatcher.domain.worktime import Calendar, Calendars
+from routing_rules.directory import Directory
+from routing_rules.loader import Rulebook
+from routing_rules.match import rule
+from routing_rules.organisation import Organisation, Unit
+from routing_rules.places import Places
+from routing_rules.policy import Clock, Policy
+from routing_rules.ruling import Hints, Line, Ruling
+
+
+class UnknownRelease(LookupError):
+    """A case names a release that this library does not hold: load it before deciding."""
+
+
+class ClockIndex:
+    """A policy's clocks by the event words that start and stop them."""
+
+    __slots__ = ("policy", "starts", "stops", "words")
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.starts: dict[str, tuple[Clock, ...]] = {}
+        self.stops: dict[str, frozenset[str]] = {}
+        for clock in policy.clocks:
+            for word in clock.starts:
+                self.starts[word] = (*self.starts.get(word, ()), clock)
+            for word in clock.stops:
+                self.stops[word] = self.stops.get(word, frozenset()) | {clock.id}
+        self.words = frozenset(self.starts) | frozenset(self.stops)
+
+
+class Library:
+    """What `decide` reads. ``policies`` holds every policy an open case may still name, the current one last."""
+
+    __slots__ = (
+        "_indexes",
+        "book",
+        "calendars",
+        "directory",
+        "home",
+        "organisation",
+        "places",
+        "policy",
+    )
+
+    def __init__(
+        self,
+        *,
+        book: Rulebook,
+        policies: Iterable[Policy],
+        calendars: Calendars,
+        organisation: Organisation,
+        directory: Directory,
+        places: Places,
+        home: str = "630000",
+    ) -> None:
+        self.book = book
+        self.calendars = calendars
+        self.organisation = organisation
+        self.directory = directory
+        self.places = places
+        self.home = home
+        self._indexes: dict[str, ClockIndex] = {}
+        for policy in policies:
+            self._indexes[policy.digest] = ClockIndex(policy)
+            self.policy = policy
+        if not self._indexes:
+            raise ValueError("a library needs a deadline policy")
+
+    def clocks(self, digest: str) -> ClockIndex:
+        """The clocks of the policy a case runs under."""
+        try:
+            return self._indexes[digest]
+        except KeyError:
+            raise UnknownRelease(f"deadline policy {digest} is not loaded") from None
+
+    def rule(self, text: str, *, line: str, division: str, at: datetime, hints: Hints) -> Ruling:
+        """The lists' ruling on a text, as seen from a line and a division."""
+        return rule(text, book=self.book, line=Line(line), division=division, at=at, hints=hints)
+
+    def home_calendar(self) -> Calendar:
+        """The province's calendar: total and platform clocks run by it."""
+        return self.calendars.of(self.home)
+
+    def unit(self, code: str) -> Unit | None:
+        """The unit of a GB 32100 code, None when the organisation has none."""
+        try:
+            return self.organisation.unit(code)
+        except LookupError:
+            return None
+
+    def complained_of(self, about: str, division: str) -> str:
+        """The code of the unit that ``about`` (a unit kind, "police" or a code) means in this division, or ""."""
+        if not about:
+            return ""
+        if self.unit(about) is not None:
+            return about
+        kind = "public-security" if about == "police" else about
+        unit = self.organisation.resolve(kind, division or self.home)
+        return unit.code if unit else ""

@@ -1,0 +1,218 @@
+"""Which command is admitted in which stage. One row for each stage; `docs/lifecycle.md` is drawn from this table."""
+
+from __future__ import annotations
+
+from dispatcher.domain import commands as c
+from dispatcher.domain.case import Case
+from dispatcher.domain.stream import Command
+from dispatcher.domain.values import Line, Stage
+
+_ALWAYS: tuple[type[Command], ...] = (
+    c.SupplementCase,
+    c.ExpireDeadline,
+    c.ReportNoticeFailed,
+    c.HoldCase,
+    c.ReleaseHold,
+    c.MoveDeadlines,
+)
+_OPEN: tuple[type[Command], ...] = (*_ALWAYS, c.UrgeCase, c.SuperviseCase, c.WithdrawCase, c.MergeCase)
+_DESK: tuple[type[Command], ...] = (
+    *_OPEN,
+    c.RuleCase,
+    c.OverrideRuling,
+    c.TransferCase,
+    c.AgreeTaker,
+    c.HandOverCase,
+    c.GuideCaller,
+    c.AnswerAtOnce,
+    c.AttachFollower,
+)
+_UNREASONABLE: tuple[type[Command], ...] = (c.ProposeUnreasonable, c.DecideUnreasonable)
+_EXTENSION: tuple[type[Command], ...] = (c.AskExtension, c.DecideExtension)
+
+ALLOWED: dict[Stage, tuple[type[Command], ...]] = {
+    Stage.RECEIVED: (*_DESK, *_UNREASONABLE, c.AssignCase, c.OfferClaim),
+    Stage.RULED: (*_DESK, *_UNREASONABLE, c.AssignCase, c.OfferClaim),
+    Stage.TRANSFERRED: (*_OPEN, c.ConfirmTransfer, c.ReportTransferFailed),
+    Stage.PASSED: (*_ALWAYS, c.ReportPeerResult, c.EraseCase, c.SuperviseCase),
+    Stage.HANDED_OVER: (*_OPEN, c.ConfirmHandOver, c.ReportHandOverFailed, c.ReportPeerResult),
+    Stage.OFFERED: (*_OPEN, c.ClaimCase, c.AssignCase, c.OverrideRuling),
+    Stage.ASSIGNED: (
+        *_OPEN,
+        *_UNREASONABLE,
+        *_EXTENSION,
+        c.OverrideRuling,
+        c.SignFor,
+        c.ContactCitizen,
+        c.AskReturn,
+    ),
+    Stage.SIGNED: (
+        *_OPEN,
+        *_UNREASONABLE,
+        *_EXTENSION,
+        c.OverrideRuling,
+        c.SignFor,
+        c.ContactCitizen,
+        c.SubAssign,
+        c.RecallSubAssignment,
+        c.AskReturn,
+        c.AskPause,
+        c.DecidePause,
+        c.ReplyCase,
+        c.SendBackSubReply,
+    ),
+    Stage.PAUSED: (*_OPEN, c.ContactCitizen, c.ResumeCase),
+    Stage.RETURNING: (*_OPEN, *_EXTENSION, c.DecideReturn, c.ContactCitizen),
+    Stage.ADJUDICATING: (*_OPEN, c.AdjudicateCase, c.OverrideRuling),
+    Stage.REPLIED: (*_OPEN, *_UNREASONABLE, c.ApproveReply, c.SendBackReply),
+    Stage.APPROVED: (*_OPEN, c.DeliverReply, c.SendBackReply),
+    Stage.DELIVERED: (*_OPEN, c.CloseCase),
+    Stage.ANSWERED: (*_OPEN, c.CloseCase, c.AssignCase),
+    Stage.GUIDED: (*_ALWAYS, c.AssignCase, c.OverrideRuling, c.EraseCase),
+    Stage.POLICE_RECEIVED: (
+        *_DESK,
+        c.ReportUnitSent,
+        c.ReportArrived,
+        c.ReportFeedback,
+    ),
+    Stage.UNIT_SENT: (*_OPEN, c.OverrideRuling, c.ReportUnitSent, c.ReportArrived, c.ReportFeedback),
+    Stage.ARRIVED: (*_OPEN, c.OverrideRuling, c.ReportUnitSent, c.ReportFeedback),
+    Stage.FED_BACK: (*_OPEN, c.OverrideRuling, c.ReportFeedback, c.HandOverCase, c.ClosePoliceOrder),
+    Stage.FOLLOWING: (*_OPEN, c.LeaveParent, c.DeliverReply, c.CloseCase),
+    Stage.CLOSED: (
+        *_ALWAYS,
+        c.CallBack,
+        c.RateCase,
+        c.VerifyRating,
+        c.RedoCase,
+        c.AppealUnreasonable,
+        c.SuperviseCase,
+    ),
+    Stage.CALLED_BACK: (
+        *_ALWAYS,
+        c.RateCase,
+        c.VerifyRating,
+        c.RedoCase,
+        c.AppealUnreasonable,
+        c.SuperviseCase,
+    ),
+    Stage.ARCHIVED: (*_ALWAYS, c.EraseCase),
+    Stage.MERGED: (*_ALWAYS, c.EraseCase),
+    Stage.WITHDRAWN: (*_ALWAYS, c.EraseCase),
+}
+
+_POLICE_ONLY = frozenset({c.ReportUnitSent, c.ReportArrived, c.ReportFeedback, c.ClosePoliceOrder})
+_FOR_MACHINES = frozenset({c.ExpireDeadline, c.MoveDeadlines, c.ReportNoticeFailed})
+
+
+def admits(case: Case, command: type[Command]) -> bool:
+    """Whether the stage and what hangs over it (a pending request, a proposal) admit the command."""
+    if command not in ALLOWED[case.stage]:
+        return False
+    if command is c.DecideExtension:
+        return case.extension_pending is not None
+    if command is c.AskExtension:
+        return case.extension_pending is None
+    if command is c.DecidePause:
+        return case.pause_pending is not None
+    if command is c.AskPause:
+        return case.pause_pending is None
+    if command is c.DecideUnreasonable:
+        return bool(case.proposed_by)
+    if command is c.ProposeUnreasonable:
+        return not case.proposed_by
+    if command is c.SignFor and case.stage is Stage.SIGNED:
+        return any(tier.signed is None for tier in case.tiers)
+    if command in (c.RecallSubAssignment, c.SendBackSubReply):
+        return bool(case.tiers)
+    if command is c.CallBack:
+        return case.callback_due
+    if command is c.VerifyRating:
+        return case.contested_rating
+    if command is c.AgreeTaker:
+        return case.line == Line.HOTLINE or not case.police_sent
+    if command in _POLICE_ONLY:
+        return case.line == Line.POLICE
+    if command is c.ReleaseHold:
+        return case.hold
+    if command is c.HoldCase:
+        return not case.hold
+    if command is c.EraseCase:
+        return not case.erased and not case.hold
+    return True
+
+
+def allowed_names(case: Case) -> tuple[str, ...]:
+    """What people may do with the case now, by stable name, in the order of the table."""
+    return tuple(
+        c.name_of(command)
+        for command in ALLOWED[case.stage]
+        if command not in _FOR_MACHINES and admits(case, command)
+    )
+
+
+def diagram() -> str:
+    """The stage table as a Mermaid state diagram (generated into docs/lifecycle.md)."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for stage, commands in ALLOWED.items():
+        for command in commands:
+            for target in LEADS_TO.get(command, {}).get(stage, LEADS_TO.get(command, {}).get(None, ())):
+                arrows.setdefault((stage.value, target.value), []).append(c.name_of(command))
+    lines = ["stateDiagram-v2", "    [*] --> received: register-case (12345)"]
+    lines.append("    [*] --> police_received: register-case (110)")
+    for (left, right), names in arrows.items():
+        label = ", ".join(names)
+        lines.append(f"    {left.replace('-', '_')} --> {right.replace('-', '_')}: {label}")
+    return "\n".join(lines) + "\n"
+
+
+_Targets = dict[Stage | None, tuple[Stage, ...]]
+
+LEADS_TO: dict[type[Command], _Targets] = {
+    c.RuleCase: {Stage.RECEIVED: (Stage.RULED,)},
+    c.OverrideRuling: {Stage.RECEIVED: (Stage.RULED,)},
+    c.TransferCase: {None: (Stage.TRANSFERRED,)},
+    c.ConfirmTransfer: {None: (Stage.PASSED,)},
+    c.ReportTransferFailed: {None: (Stage.RULED, Stage.POLICE_RECEIVED)},
+    c.HandOverCase: {None: (Stage.HANDED_OVER,)},
+    c.ReportHandOverFailed: {None: (Stage.RULED, Stage.POLICE_RECEIVED, Stage.FED_BACK)},
+    c.ReportPeerResult: {Stage.HANDED_OVER: (Stage.DELIVERED,)},
+    c.GuideCaller: {None: (Stage.GUIDED,)},
+    c.AnswerAtOnce: {None: (Stage.ANSWERED,)},
+    c.AttachFollower: {None: (Stage.FOLLOWING,)},
+    c.LeaveParent: {None: (Stage.RULED, Stage.POLICE_RECEIVED)},
+    c.MergeCase: {None: (Stage.MERGED,)},
+    c.WithdrawCase: {None: (Stage.WITHDRAWN,)},
+    c.AssignCase: {None: (Stage.ASSIGNED,)},
+    c.OfferClaim: {None: (Stage.OFFERED,)},
+    c.ClaimCase: {None: (Stage.ASSIGNED,)},
+    c.SignFor: {Stage.ASSIGNED: (Stage.SIGNED,)},
+    c.AskReturn: {None: (Stage.RETURNING, Stage.ADJUDICATING)},
+    c.DecideReturn: {None: (Stage.RULED, Stage.ASSIGNED, Stage.SIGNED)},
+    c.AdjudicateCase: {None: (Stage.ASSIGNED,)},
+    c.DecidePause: {None: (Stage.PAUSED,)},
+    c.ResumeCase: {None: (Stage.SIGNED,)},
+    c.ReplyCase: {None: (Stage.REPLIED,)},
+    c.ApproveReply: {None: (Stage.APPROVED,)},
+    c.SendBackReply: {None: (Stage.SIGNED,)},
+    c.DeliverReply: {Stage.APPROVED: (Stage.DELIVERED,)},
+    c.CloseCase: {None: (Stage.CLOSED,)},
+    c.DecideUnreasonable: {None: (Stage.CLOSED,)},
+    c.AppealUnreasonable: {None: (Stage.RULED,)},
+    c.CallBack: {None: (Stage.CALLED_BACK,)},
+    c.RedoCase: {None: (Stage.RULED, Stage.ASSIGNED)},
+    c.ReportUnitSent: {Stage.POLICE_RECEIVED: (Stage.UNIT_SENT,)},
+    c.ReportArrived: {Stage.POLICE_RECEIVED: (Stage.ARRIVED,), Stage.UNIT_SENT: (Stage.ARRIVED,)},
+    c.ReportFeedback: {
+        Stage.POLICE_RECEIVED: (Stage.FED_BACK,),
+        Stage.UNIT_SENT: (Stage.FED_BACK,),
+        Stage.ARRIVED: (Stage.FED_BACK,),
+    },
+    c.ClosePoliceOrder: {None: (Stage.CLOSED,)},
+    c.ExpireDeadline: {
+        Stage.ASSIGNED: (Stage.SIGNED,),
+        Stage.PAUSED: (Stage.SIGNED,),
+        Stage.CALLED_BACK: (Stage.ARCHIVED,),
+    },
+}
+"""Where a command can lead, by stage (None: from every stage that admits it). A property test holds it to the truth."""
