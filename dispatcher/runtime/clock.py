@@ -198,6 +198,7 @@ class ManualClock:
         self._now = start.astimezone(UTC)
         self._order = itertools.count()
         self._sleepers: list[tuple[datetime, int, asyncio.Future[None]]] = []
+        self._fell_asleep = asyncio.Event()
 
     steady = True
 
@@ -215,12 +216,19 @@ class ManualClock:
             return
         woken = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (instant, next(self._order), woken))
+        self._fell_asleep.set()
         await woken
 
     @property
-    def sleepers(self) -> int:
-        """How many wait."""
-        return sum(not woken.done() for _, _, woken in self._sleepers)
+    def next_wake(self) -> datetime | None:
+        """The earliest instant that somebody waits for."""
+        return min((instant for instant, _, woken in self._sleepers if not woken.done()), default=None)
+
+    async def until_somebody_sleeps(self, no_later_than: datetime) -> None:
+        """Waits until somebody waits for an instant up to ``no_later_than``: then advancing to it will wake them."""
+        while (wake := self.next_wake) is None or wake > no_later_than:
+            self._fell_asleep.clear()
+            await self._fell_asleep.wait()
 
     def set(self, to: datetime) -> None:
         """Moves to the instant without waking anybody in between (replay, where nobody sleeps).

@@ -6,52 +6,39 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
-from dispatcher.ports import Clock
 from dispatcher.runtime.loops import Loop
 from dispatcher.runtime.telemetry import Telemetry
 
-_SOON = timedelta(milliseconds=50)
+_LONGEST_WAIT = timedelta(seconds=1)
+_BREATH = timedelta(milliseconds=50)
 
 
 class Feed:
     """The position of the last event, as far as this process knows, and those who follow it.
 
-    Local commits and database notices move it at once; a poll finds what a lost notice would have told. The
-    position is one gap-free integer over the whole log: it is what Last-Event-ID holds.
+    The position is one gap-free integer over the whole log: it is what Last-Event-ID holds.
 
     Args:
-        read: asks the database for the position.
-        poll: how long a lost notice may go unseen.
+        beyond: waits until the log has grown beyond a position, at most so long, and answers the newest position
+            (`dispatcher.store.listen.Listener.beyond`).
     """
 
-    def __init__(
-        self,
-        read: Callable[[], Awaitable[int]],
-        clock: Clock,
-        telemetry: Telemetry,
-        *,
-        poll: timedelta = timedelta(seconds=1),
-    ) -> None:
-        self._read = read
-        self._clock = clock
+    def __init__(self, beyond: Callable[[int, timedelta], Awaitable[int]], telemetry: Telemetry) -> None:
+        self._beyond = beyond
         self._telemetry = telemetry
-        self._poll = poll
         self._grown = asyncio.Event()
         self._closed = False
         self._loop = Loop("feed", self.once, failed=telemetry.failure)
         self.start = self._loop.start
+        self.stop = self._loop.stop
         self.position = 0
 
     def moved(self, position: int) -> None:
-        """The log has grown to this position (a commit of ours, or a notice). Older news is ignored."""
+        """The log has grown to this position (so somebody says). Older news is ignored."""
         if position > self.position:
             self.position = position
             self._telemetry.position(position)
             self._wake()
-
-    def committed(self) -> None:
-        """Something was committed: ask for the position soon."""
-        self._loop.nudge_soon(_SOON)
 
     async def follow(
         self, after: int, *, rest: timedelta = timedelta(milliseconds=300)
@@ -70,15 +57,16 @@ class Feed:
             await asyncio.sleep(rest.total_seconds())
 
     async def once(self) -> None:
-        """Looks once, then waits for the next poll."""
-        self.moved(await self._read())
-        await self._loop.rest(self._clock.sleep_until(self._clock.now() + self._poll))
+        """Waits for growth and tells it. Growth within one breath is told once."""
+        newest = await self._beyond(self.position, _LONGEST_WAIT)
+        if newest > self.position:
+            self.moved(newest)
+            await self._loop.rest(asyncio.sleep(_BREATH.total_seconds()))
 
-    async def close(self) -> None:
-        """Ends everybody who follows (aiohttp would wait a minute for open streams) and stops looking."""
+    def close(self) -> None:
+        """Ends everybody who follows: aiohttp would wait a minute for open streams."""
         self._closed = True
         self._wake()
-        await self._loop.stop()
 
     def _wake(self) -> None:
         grown, self._grown = self._grown, asyncio.Event()

@@ -5,9 +5,11 @@ Nothing that matters depends on one run: a chore that was missed is done by the 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -17,6 +19,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
 from dispatcher.runtime.telemetry import Telemetry
+from dispatcher.store.leases import RENEW_EVERY, Lease
 
 _log = logging.getLogger("liandong.housekeeping")
 
@@ -36,20 +39,24 @@ class Chore(msgspec.Struct, frozen=True, kw_only=True):
     alone: bool = True
 
 
-Lead = Callable[[str], AbstractAsyncContextManager[bool]]
-"""Holds the named lease inside the block; yields False where another node has it."""
+class Leases(Protocol):
+    """The store's leases, for one node."""
+
+    async def take(self, name: str) -> Lease | None: ...
+
+    async def give_back(self, lease: Lease) -> None: ...
 
 
 class Housekeeping:
     """Runs chores when their time comes.
 
     Args:
-        lead: asks for the lease of a chore.
+        leases: those of this node.
     """
 
-    def __init__(self, chores: Sequence[Chore], lead: Lead, telemetry: Telemetry) -> None:
+    def __init__(self, chores: Sequence[Chore], leases: Leases, telemetry: Telemetry) -> None:
         self._chores = tuple(chores)
-        self._lead = lead
+        self._leases = leases
         self._telemetry = telemetry
         self._scheduler = AsyncIOScheduler(
             jobstores={"default": MemoryJobStore()},
@@ -82,7 +89,7 @@ class Housekeeping:
         """
         try:
             if chore.alone:
-                async with self._lead(chore.name) as leading:
+                async with self._leading(chore.name) as leading:
                     if not leading:
                         return False
                     await chore.do()
@@ -98,3 +105,27 @@ class Housekeeping:
             return False
         _log.info("a chore was done", extra={"chore": chore.name})
         return True
+
+    @contextlib.asynccontextmanager
+    async def _leading(self, name: str) -> AsyncIterator[bool]:
+        """Holds the lease of that name inside the block; False where another node has it."""
+        lease = await self._leases.take(name)
+        if lease is None:
+            yield False
+            return
+        renewing = asyncio.create_task(self._renew(name), name=f"lease {name}")
+        try:
+            yield True
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+            await self._leases.give_back(lease)
+
+    async def _renew(self, name: str) -> None:
+        """Renews until cancelled or overtaken; chores bear being done twice, so being overtaken harms nothing."""
+        lease: Lease | None
+        while True:
+            await asyncio.sleep(RENEW_EVERY.total_seconds())
+            lease = await self._leases.take(name)
+            if lease is None:
+                return

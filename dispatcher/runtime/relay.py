@@ -26,30 +26,23 @@ _WHY_LENGTH = 300  # what a receiver answered is kept to this length
 _SOON = timedelta(
     milliseconds=10
 )  # the data goes ahead of the voice by 300 ms at most (plan III.3): look at once
-
-
-class Claimed(msgspec.Struct, frozen=True, kw_only=True):
-    """The head of a lane, ours to send until ``until``; ``created`` is when its command was committed."""
-
-    delivery: Delivery
-    created: datetime
-    until: datetime
+_BLOCKED = timedelta(seconds=1)
 
 
 class Outbox(Protocol):
-    """The store's side: only heads of lanes are claimed, a dead letter blocks its lane."""
+    """The store's side: only heads of lanes are claimed, a dead letter blocks its lane, a claim ends by itself."""
 
-    async def claim(self, now: datetime, until: datetime, limit: int) -> Sequence[Claimed]: ...
+    async def claim(self, now: datetime, *, limit: int, hold: timedelta) -> Sequence[Delivery]: ...
 
-    async def sent(self, claimed: Claimed, at: datetime) -> None: ...
+    async def sent(self, deliveries: Sequence[Delivery], now: datetime) -> int: ...
 
-    async def later(self, claimed: Claimed, next_try: datetime, why: str) -> None: ...
+    async def try_later(self, delivery: Delivery, next_try: datetime, error: str) -> bool: ...
 
-    async def dead(self, claimed: Claimed, at: datetime, why: str) -> None: ...
+    async def dead(self, delivery: Delivery, error: str) -> bool: ...
 
     async def next_try(self) -> datetime | None: ...
 
-    async def paused(self) -> bool: ...
+    async def paused(self) -> str: ...
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,8 +55,25 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
 
     def pause(self, attempt: int, chance: float) -> timedelta:
         """The pause after the ``attempt``-th failure (from 1): doubling, capped, ±25 % by ``chance`` in [0, 1)."""
+        return self._grown(attempt) * (0.75 + chance / 2)
+
+    def used_up(self, attempt: int) -> bool:
+        """Whether the pauses so far fill the whole patience.
+
+        Counted in attempts, not from the effect's birth: a node that was down for a day has not tried for a day,
+        and a dead letter that a person resends gets all of it again.
+        """
+        spent, doubling = timedelta(), 1
+        while doubling < attempt and spent < self.total:
+            if self._grown(doubling) == self.cap:
+                return spent + self.cap * (attempt - doubling) >= self.total
+            spent += self._grown(doubling)
+            doubling += 1
+        return spent >= self.total
+
+    def _grown(self, attempt: int) -> timedelta:
         doublings: int = 2 ** min(attempt - 1, 20)
-        return min(self.backoff * doublings, self.cap) * (0.75 + chance / 2)
+        return min(self.backoff * doublings, self.cap)
 
 
 class Relay:
@@ -101,6 +111,7 @@ class Relay:
         self._look_ahead = look_ahead
         self._chance = chance
         self._flying: set[asyncio.Task[None]] = set()
+        self._arrived: list[Delivery] = []
         self._loop = Loop("relay", self.once, failed=telemetry.failure)
         self.start = self._loop.start
         self.is_paused = False
@@ -120,26 +131,29 @@ class Relay:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        await self._mark_arrived()
 
     async def once(self) -> None:
         """Sends lane heads as far as there are free hands, then waits for a nudge, a free hand or the next try."""
         if not self._clock.steady:
             await self._loop.rest(self._clock.until_steady())
             return
-        self.is_paused = await self._outbox.paused()
-        if self.is_paused:
-            await self._sleep(self._clock.now() + self._look_ahead)
-            return
+        await self._mark_arrived()
         free = self._lanes - len(self._flying)
         claimed = await self._claim(free) if free else ()
         for each in claimed:
             self._fly(each)
-        if free and len(claimed) == free and not self._loop.stopping:
+        if claimed and len(claimed) == free:
             return  # there may be more
         now = self._clock.now()
-        next_try = await self._outbox.next_try() if len(self._flying) < self._lanes else None
-        far = now + self._look_ahead
-        await self._sleep(far if next_try is None or next_try <= now else min(next_try, far))
+        wakes = now + self._look_ahead
+        if free and not claimed:
+            self.is_paused = bool(await self._outbox.paused())
+            next_try = await self._outbox.next_try()
+            if next_try is not None:
+                # One that is due and was not claimed stands behind a dead letter, or became due just now.
+                wakes = min(wakes, max(next_try, now + _BLOCKED))
+        await self._loop.rest(self._clock.sleep_until(wakes))
 
     async def flush(self) -> int:
         """Sends all that can be sent at the present instant and waits until it is back (simulation and tests).
@@ -148,21 +162,29 @@ class Relay:
             How many attempts were made.
         """
         made = 0
-        while not await self._outbox.paused() and (claimed := await self._claim(self._lanes)):
+        while claimed := await self._claim(self._lanes):
             made += len(claimed)
             await asyncio.gather(*(self._send(each) for each in claimed))
+            await self._mark_arrived()
         return made
 
-    async def _claim(self, limit: int) -> Sequence[Claimed]:
-        now = self._clock.now()
-        # Twice the attempt: time to mark the row before anybody else may think that we died.
-        return await self._outbox.claim(now, now + self._patience.attempt * 2, limit)
+    async def _claim(self, limit: int) -> Sequence[Delivery]:
+        # Held for twice the attempt: time to mark the row before anybody else may think that we died.
+        return await self._outbox.claim(self._clock.now(), limit=limit, hold=self._patience.attempt * 2)
 
-    async def _sleep(self, until: datetime) -> None:
-        await self._loop.rest(self._clock.sleep_until(until))
+    async def _mark_arrived(self) -> None:
+        """Marks what arrived, many in one transaction. If that fails they are marked in the next round."""
+        arrived, self._arrived = self._arrived, []
+        if not arrived:
+            return
+        try:
+            await self._outbox.sent(arrived, self._clock.now())
+        except BaseException:
+            self._arrived = arrived + self._arrived
+            raise
 
-    def _fly(self, claimed: Claimed) -> None:
-        task = asyncio.create_task(self._send(claimed), name=f"deliver {claimed.delivery.key}")
+    def _fly(self, delivery: Delivery) -> None:
+        task = asyncio.create_task(self._send(delivery), name=f"deliver {delivery.key}")
         self._flying.add(task)
         task.add_done_callback(self._landed)
 
@@ -174,17 +196,15 @@ class Relay:
             _log.error("an outcome could not be kept", extra={"error": type(error).__name__}, exc_info=error)
         self._loop.nudge()
 
-    async def _send(self, claimed: Claimed) -> None:
+    async def _send(self, delivery: Delivery) -> None:
         """One attempt, and what became of it."""
-        delivery = claimed.delivery
         effect = type(delivery.effect).__name__
-        given_up: str | None = None
+        given_up = False
         try:
             async with asyncio.timeout(self._patience.attempt.total_seconds()):
                 await self._carriers[type(delivery.effect)].deliver(delivery)
         except GiveUp as error:
-            given_up = str(error)
-            why = given_up
+            given_up, why = True, str(error)
         except TryLater as error:
             why = str(error)
         except TimeoutError:
@@ -193,30 +213,29 @@ class Relay:
             why = f"the carrier broke: {type(error).__name__}"
             _log.error("a carrier broke", extra={"effect": effect, "key": delivery.key}, exc_info=error)
         else:
-            await self._outbox.sent(claimed, self._clock.now())
+            self._arrived.append(delivery)
             self._telemetry.attempt(effect, "sent")
             return
-        now = self._clock.now()
-        if given_up is None and now - claimed.created >= self._patience.total:
-            given_up = f"patience used up: {why}"
-        if given_up is None:
-            pause = self._patience.pause(delivery.attempt, self._chance())
-            await self._outbox.later(claimed, now + pause, why[:_WHY_LENGTH])
-            self._telemetry.attempt(effect, "later")
+        if not given_up and self._patience.used_up(delivery.attempt):
+            given_up, why = True, f"patience used up: {why}"
+        if given_up:
+            await self._bury(delivery, why[:_WHY_LENGTH])
+            self._telemetry.attempt(effect, "dead")
             return
-        await self._bury(claimed, given_up[:_WHY_LENGTH])
-        self._telemetry.attempt(effect, "dead")
+        pause = self._patience.pause(delivery.attempt, self._chance())
+        await self._outbox.try_later(delivery, self._clock.now() + pause, why[:_WHY_LENGTH])
+        self._telemetry.attempt(effect, "later")
 
-    async def _bury(self, claimed: Claimed, why: str) -> None:
+    async def _bury(self, delivery: Delivery, why: str) -> None:
         """Tells the domain first, then marks the dead letter: a crash in between repeats a harmless message."""
         _log.error(
             "an effect will not happen; a person must look",
-            extra={"effect": type(claimed.delivery.effect).__name__, "key": claimed.delivery.key, "why": why},
+            extra={"effect": type(delivery.effect).__name__, "key": delivery.key, "why": why},
         )
-        told = self._failure_of(claimed.delivery, why)
+        told = self._failure_of(delivery, why)
         if told is not None:
             try:
                 await self._inbox.submit(told)
             except Refused as refused:
                 _log.info("nobody waits for this outcome any more", extra={"code": refused.code})
-        await self._outbox.dead(claimed, self._clock.now(), why)
+        await self._outbox.dead(delivery, why)

@@ -172,10 +172,11 @@ class Service:
         """Stops everything that was started, in the order that loses nothing. May be called twice."""
         parts, drain = self._parts, self._settings.runtime.drain
         self._stage = Stage.STOPPING
-        await self._step("live streams", parts.feed.close())
+        parts.feed.close()
         await self._step("taking", _all([attached.stop_taking() for attached in parts.attached]))
         if self._runner is not None:
             await self._step("http", self._runner.cleanup())
+        await self._step("feed", parts.feed.stop())
         await self._step("sweep", parts.sweep.stop())
         await self._step("relay", parts.relay.stop(drain))
         if self._ticking is not None:
