@@ -100,7 +100,7 @@ def load_organisation(data: Data, places: Places) -> Organisation:
     """
     if data.organisation is not None:
         return compile_organisation(files_of("organisation", data.organisation), places)
-    from routing_rules.demo_organisation import demo_organisation  # only those without one of their own
+    from routing_rules.demo import demo_organisation  # only those without one of their own
 
     return demo_organisation(places)
 
