@@ -24,7 +24,7 @@ _LOCK = 0x6C69616E
 
 async def current(database: Database) -> str:
     """The revision found in the database; empty where there is none yet."""
-    async with database.writing() as connection:
+    async with database.looking() as connection:
         return await connection.run_sync(_current)
 
 

@@ -435,7 +435,7 @@ class Staging:
         for one in change.texts:
             if "\x00" in one.words:
                 raise Failed(f"text {one.field} contains U+0000")
-            salt = new_salt()
+            salt = one.salt or new_salt()
             digest = text_digest(one.ref.id, one.no, one.field, one.words, salt)
             if (one.ref.id, one.no) in self._texts:
                 raise Failed(f"text number {one.no} of {one.ref.kind} {one.ref.id} is taken")
@@ -614,7 +614,8 @@ Observe = Callable[["BatchSeen"], None]
 class BatchSeen(msgspec.Struct, frozen=True, kw_only=True):
     """What one transaction of the writer did, for telemetry. ``seconds`` spans load to commit.
 
-    ``what`` is "batch" or "settle"; ``retries`` counts attempts that were rolled back and tried again.
+    ``what`` is "batch" or "settle"; ``retries`` counts attempts that were rolled back and tried again;
+    ``position`` is that of the last event (0 where nothing was written): a hint to wake relay, sweep and feed.
     """
 
     what: str
@@ -622,5 +623,6 @@ class BatchSeen(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     failed: int
     events: int
+    position: int
     seconds: float
     retries: int

@@ -268,6 +268,7 @@ class Writer:
                 refused=len(refused) - failed,
                 failed=failed,
                 events=len(rows.events),
+                position=base + len(rows.events),
                 seconds=time.perf_counter() - began,
                 retries=attempt,
             )
@@ -308,7 +309,7 @@ class Writer:
             else:
                 failed = await self._stage_due(transaction, staging, loaded, due)
             rows = staging.rows()
-            await transaction.commit(rows)
+            base = await transaction.commit(rows)
         self._observe(
             BatchSeen(
                 what="settle",
@@ -316,6 +317,7 @@ class Writer:
                 refused=0,
                 failed=failed,
                 events=len(rows.events),
+                position=base + len(rows.events),
                 seconds=time.perf_counter() - began,
                 retries=attempt,
             )
