@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import assert_never
 
@@ -13,6 +14,8 @@ from adapters.rehearsal.scene import Scene
 from dispatcher.domain.case import Case
 from dispatcher.domain.library import Library
 from dispatcher.domain.values import Stage
+from routing_rules.demo import Behaviour
+from routing_rules.ruling import Urgency
 
 _NONE: frozenset[str] = frozenset()
 
@@ -31,13 +34,15 @@ class Cast:
         chances: Chances,
         *,
         served: frozenset[str],
-        habits: Habits,
+        behaviours: Mapping[Urgency, Behaviour],
+        habits: Habits | None = None,
         always_open: bool = False,
     ) -> None:
         self._library = library
         self._chances = chances
         self._served = served
-        self._habits = habits
+        self._behaviours = behaviours
+        self._habits = habits or Habits()
         self._always_open = always_open
 
     def next_move(
@@ -54,6 +59,7 @@ class Cast:
             now,
             library=self._library,
             habits=self._habits,
+            behaviours=self._behaviours,
             chances=self._chances,
             served=self._served,
             always_open=self._always_open,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
+
+from routing_rules.demo import Delay
 
 T = TypeVar("T")
 
@@ -31,10 +34,24 @@ class Draw:
         """A number in [0, 1)."""
         return self._next()
 
-    def between(self, least: timedelta, most: timedelta) -> timedelta:
-        """A length of time, short ones likelier, to whole seconds."""
-        share = self._next() ** 2
-        return timedelta(seconds=round((least + (most - least) * share).total_seconds()))
+    def delay(self, delay: Delay) -> timedelta:
+        """A length of time from the delay's triangle, to whole seconds."""
+        chance = self._next()
+        span = (delay.most - delay.least).total_seconds()
+        if span <= 0:
+            return delay.least
+        peak = (delay.usual - delay.least).total_seconds() / span
+        share = math.sqrt(chance * peak) if chance < peak else 1 - math.sqrt((1 - chance) * (1 - peak))
+        return timedelta(seconds=round(delay.least.total_seconds() + span * share))
+
+    def weighed(self, weights: Sequence[float]) -> int:
+        """The place of one of the weights, each as likely as it weighs."""
+        chance = self._next() * sum(weights)
+        for place, weight in enumerate(weights):
+            chance -= weight
+            if chance < 0:
+                return place
+        return len(weights) - 1
 
 
 class Chances:

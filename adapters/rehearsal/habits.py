@@ -1,4 +1,7 @@
-"""How the rehearsed people behave: shares and delays. They are ours, made up, and measure nothing but Liandong."""
+"""How the rehearsed desks and police behave; departments' and citizens' behaviour is data (routing_rules/data/demo).
+
+All of it is made up so that every path of a case is walked; it measures nothing but Liandong.
+"""
 
 from __future__ import annotations
 
@@ -6,61 +9,45 @@ from datetime import timedelta
 
 import msgspec
 
-_MINUTE = timedelta(minutes=1)
-_HOUR = timedelta(hours=1)
+from routing_rules.demo import Delay
 
 
-class Span(msgspec.Struct, frozen=True):
-    """A delay between ``least`` and ``most``, short ones likelier."""
+def _natural(least: float, usual: float, most: float) -> Delay:
+    minutes = [timedelta(minutes=length) for length in (least, usual, most)]
+    return Delay(least=minutes[0], usual=minutes[1], most=minutes[2], natural=True)
 
-    least: timedelta
-    most: timedelta
+
+def _working(least: float, usual: float, most: float) -> Delay:
+    return msgspec.structs.replace(_natural(least, usual, most), natural=False)
 
 
 class Habits(msgspec.Struct, frozen=True, kw_only=True):
-    """Shares are 0 to 1 of the cases that come to that point; delays are working time unless the case is urgent."""
+    """Shares are 0 to 1 of the cases that come to that point."""
 
-    # the desk
-    look: Span = Span(3 * _MINUTE, 90 * _MINUTE)
-    look_urgent: Span = Span(1 * _MINUTE, 8 * _MINUTE)
-    desk_late: float = 0.015
+    look: Delay = _working(3, 20, 180)
+    look_urgent: Delay = _natural(0.5, 2, 8)
+    look_late: Delay = _working(540, 600, 900)
+    look_urgent_late: Delay = _natural(11, 15, 45)
+    desk_late: float = 0.02
     answered_at_once: float = 0.45  # of questions (咨询)
-    offered: float = 0.25  # of matters with several possible owners
-    withdrawn: float = 0.004
-    # units
-    returned: float = 0.05
-    unsigned: float = 0.12
-    sign: Span = Span(10 * _MINUTE, 7 * _HOUR)
-    sign_urgent: Span = Span(2 * _MINUTE, 20 * _MINUTE)
-    claim: Span = Span(5 * _MINUTE, 100 * _MINUTE)
-    contact: Span = Span(20 * _MINUTE, 8 * _HOUR)
-    contact_urgent: Span = Span(3 * _MINUTE, 25 * _MINUTE)
-    reached: float = 0.9
-    sub_assigned: float = 0.18
-    paused: float = 0.03
-    extended: float = 0.08
-    material: Span = Span(4 * _HOUR, 44 * _HOUR)
-    late: float = 0.07
-    late_by: Span = Span(2 * _HOUR, 34 * _HOUR)
-    early: float = 0.15  # the earliest reply, as a share of the limit
-    # approvals
-    decide: Span = Span(15 * _MINUTE, 5 * _HOUR)
-    return_accepted: float = 0.6
-    extension_granted: float = 0.8
-    pause_granted: float = 0.8
-    sent_back: float = 0.07
-    # closing
-    solved: float = 0.72
-    partly: float = 0.2
-    called_back: float = 0.75  # reached at one attempt
-    rated: float = 0.6
-    content: float = 0.9
-    justified: float = 0.5
+    offered: float = 0.3  # of contested matters with several possible owners
+    withdrawn: float = 0.006
+    agreed: float = 0.8
+    claim: Delay = _working(5, 40, 150)
+    claim_urgent: Delay = _natural(2, 8, 35)
+    lies_about: Delay = _working(1080, 1200, 1800)  # longer than the day after which it counts as signed
+    decide: Delay = _working(15, 60, 420)
+    decide_urgent: Delay = _natural(2, 6, 25)
+    silent: Delay = _working(700, 1000, 1500)  # an approver who does not look
+    deliver: Delay = _working(10, 60, 420)
+    close: Delay = _working(5, 30, 240)
+    verify: Delay = _working(30, 200, 600)
     # the police
-    sent: Span = Span(timedelta(seconds=40), 4 * _MINUTE)
-    arrived: Span = Span(4 * _MINUTE, 30 * _MINUTE)
-    fed_back: Span = Span(10 * _MINUTE, 120 * _MINUTE)
+    sent: Delay = _natural(0.5, 1.5, 4)
+    sent_unhurried: Delay = _natural(2, 9, 34)
+    arrived: Delay = _natural(4, 9, 30)
+    fed_back: Delay = _natural(10, 35, 150)
     remainder: float = 0.06
-    # another platform that is not served here
-    confirmed: Span = Span(timedelta(seconds=30), 4 * _MINUTE)
-    peer_result: Span = Span(6 * _HOUR, 40 * _HOUR)
+    # a platform that does not live in this deployment
+    confirmed: Delay = _natural(0.5, 1, 4)
+    peer_result: Delay = _working(240, 900, 2400)

@@ -34,6 +34,7 @@ def situation(case: Case) -> tuple[object, ...]:
         len(case.extensions),
         case.pause_pending is not None,
         len(case.pauses),
+        bool(case.proposed_by),
         case.callbacks,
         case.callback_due,
         case.contested_rating,

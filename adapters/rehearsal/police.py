@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from adapters.rehearsal.desk import look
-from adapters.rehearsal.habits import Span
 from adapters.rehearsal.moves import Move
 from adapters.rehearsal.scene import Scene
 from dispatcher.domain import commands as c
-
-_UNHURRIED = Span(timedelta(minutes=3), timedelta(minutes=28))
 
 
 def received(scene: Scene) -> Move:
@@ -20,12 +15,12 @@ def received(scene: Scene) -> Move:
         if matter.platform == "12345" and scene.may(c.HandOverCase):
             reason = "非警务诉求，诉求人已挂断，转办 12345。"
             command = c.HandOverCase(case=case.id, to=scene.receiver("12345"), reason=reason)
-            return scene.desk(command, look(scene), natural=True)
+            return scene.desk(command, look(scene))
         if matter.platform in ("other", "none") and scene.may(c.GuideCaller):
             guide = c.GuideCaller(case=case.id, door="已告知对应的受理渠道")
-            return scene.desk(guide, look(scene), natural=True)
+            return scene.desk(guide, look(scene))
     hurried = scene.urgent or matter.police_urgent
-    return scene.cad(c.ReportUnitSent(case=case.id), habits.sent if hurried else _UNHURRIED)
+    return scene.cad(c.ReportUnitSent(case=case.id), habits.sent if hurried else habits.sent_unhurried)
 
 
 def unit_sent(scene: Scene) -> Move:
@@ -54,5 +49,5 @@ def fed_back(scene: Scene) -> Move:
         command = c.HandOverCase(
             case=case.id, to=scene.receiver("12345"), reason="现场剩余非警务事项转办 12345。", remainder=True
         )
-        return scene.desk(command, scene.habits.decide, natural=True)
+        return scene.desk(command, scene.habits.sent_unhurried)
     return scene.cad(c.ClosePoliceOrder(case=case.id, words="处置完毕。"), scene.habits.fed_back)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from adapters.rehearsal.chance import Chances, Draw
-from adapters.rehearsal.habits import Habits, Span
+from adapters.rehearsal.habits import Habits
 from adapters.rehearsal.moves import Move, agent, cad, chief, clerk, inspector, region_of, situation
 from dispatcher.domain import commands as c
 from dispatcher.domain.case import Case
 from dispatcher.domain.library import Library
 from dispatcher.domain.stream import Command
+from routing_rules.demo import Behaviour, Delay
+from routing_rules.ruling import Urgency
 
 FALLBACK_OWNERS = ("government", "supervision", "petition")
 """Who gets what nobody is named for (属地政府), and what is about that one (its superior side)."""
@@ -35,6 +38,7 @@ class Scene:
         *,
         library: Library,
         habits: Habits,
+        behaviours: Mapping[Urgency, Behaviour],
         chances: Chances,
         served: frozenset[str],
         always_open: bool,
@@ -45,6 +49,7 @@ class Scene:
         self.now = now
         self.library = library
         self.habits = habits
+        self.behaviour = behaviours[Urgency(case.matter.urgency or Urgency.general)]
         self.draw = chances.of(case.id, *situation(case))
         self.sent = sent
         self._chances = chances
@@ -59,16 +64,12 @@ class Scene:
         """Whether people drop everything else for it."""
         return self.case.matter.urgency == "urgent" or self.case.matter.danger
 
-    def after(self, span: Span, *, unit: str = "", natural: bool = False) -> datetime:
-        """An instant after a delay: natural time for what is urgent, else working time of the unit or the platform."""
-        delay = self.draw.between(span.least, span.most)
-        return self.later(delay, unit=unit, natural=natural)
-
-    def later(self, delay: timedelta, *, unit: str = "", natural: bool = False) -> datetime:
-        """As `after`, for a delay that is known."""
-        if natural or self.urgent or self._always_open:
-            return self.now + max(delay, _LEAST)
-        return self.library.calendars.of(self._division(unit)).add_worktime(self.now, max(delay, _LEAST)).at
+    def after(self, delay: Delay, *, unit: str = "") -> datetime:
+        """An instant after a delay, in the working time of the unit or the platform unless the delay is natural."""
+        length = max(self.draw.delay(delay), _LEAST)
+        if delay.natural or self._always_open:
+            return self.now + length
+        return self.library.calendars.of(self._division(unit)).add_worktime(self.now, length).at
 
     def before_limit(self, clock: str, left: timedelta) -> datetime:
         """An instant with so much working time left on a clock; soon, when the clock does not run."""
@@ -78,26 +79,22 @@ class Scene:
             return soon
         return max(self.library.calendars.of(self._division(run.unit)).subtract_worktime(run.due, left), soon)
 
-    def share_of_limit(self, clock: str, share: float) -> datetime:
-        """The instant at which ``share`` of what is left to the limit of a clock has passed."""
+    def in_time(self, clock: str, at: datetime) -> datetime:
+        """The instant, or one shortly before the limit of a clock where it would come too late."""
         run = self.case.clock(clock)
-        if run is None or run.stopped is not None or run.due <= self.now:
-            return self.after(self.habits.contact)
-        if self.urgent or self._always_open:
-            return self.now + (run.due - self.now) * share
-        calendar = self.library.calendars.of(self._division(run.unit))
-        left = calendar.working_between(self.now, run.due)
-        return calendar.add_worktime(self.now, left * share).at
+        if run is None or run.stopped is not None or at <= run.due:
+            return at
+        return max(self.now + (run.due - self.now) * 0.95, self.now + _LEAST)
 
-    def past_limit(self, clock: str, span: Span) -> datetime:
+    def past_limit(self, clock: str, delay: Delay) -> datetime:
         """An instant after the limit of a clock."""
         run = self.case.clock(clock)
         start = self.now if run is None else max(run.due, self.now)
-        delay = self.draw.between(span.least, span.most)
-        if self.urgent or self._always_open:
-            return start + delay
+        length = self.draw.delay(delay)
+        if delay.natural or self._always_open:
+            return start + length
         unit = run.unit if run is not None else ""
-        return self.library.calendars.of(self._division(unit)).add_worktime(start, delay).at
+        return self.library.calendars.of(self._division(unit)).add_worktime(start, length).at
 
     def _division(self, unit: str) -> str:
         found = self.library.unit(unit) if unit else None
@@ -119,14 +116,14 @@ class Scene:
 
     # ---- who ---------------------------------------------------------------------------------------------------
 
-    def desk(self, command: Command, span: Span, *, natural: bool = False) -> Move:
+    def desk(self, command: Command, delay: Delay) -> Move:
         """An agent of the platform does it."""
-        return Move(at=self.after(span, natural=natural), command=command, actor=agent(self.case.platform))
+        return Move(at=self.after(delay), command=command, actor=agent(self.case.platform))
 
-    def chief(self, command: Command) -> Move:
+    def chief(self, command: Command, delay: Delay | None = None) -> Move:
         """The platform's supervisor does it, at once when it is urgent."""
-        span = Span(timedelta(minutes=2), timedelta(minutes=20)) if self.urgent else self.habits.decide
-        return Move(at=self.after(span), command=command, actor=chief(self.case.platform))
+        usual = self.habits.decide_urgent if self.urgent else self.habits.decide
+        return Move(at=self.after(delay or usual), command=command, actor=chief(self.case.platform))
 
     def inspector(self, command: Command, at: datetime) -> Move:
         """Quality inspection does it."""
@@ -136,9 +133,9 @@ class Scene:
         """A unit does it."""
         return Move(at=at, command=command, actor=clerk(code))
 
-    def cad(self, command: Command, span: Span) -> Move:
+    def cad(self, command: Command, delay: Delay) -> Move:
         """The police command system reports it; patrols know no office hours."""
-        return Move(at=self.after(span, natural=True), command=command, actor=cad(self.case.platform))
+        return Move(at=self.after(delay), command=command, actor=cad(self.case.platform))
 
     # ---- where -------------------------------------------------------------------------------------------------
 
