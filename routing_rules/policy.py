@@ -38,7 +38,7 @@ class AtLimit(StrEnum):
     DEEM_SIGNED = "deem-signed"  # 视同签收
     RESUME = "resume"  # the citizen's time for material is over
     ARCHIVE = "archive"
-    NOT_REACHED = "not-reached"  # callbacks used up the time
+    CLOSE_WINDOW = "close-window"  # what was possible until then is so no longer; nobody is late
 
 
 class When(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -6,7 +6,7 @@ policy or a calendar again and an edited policy never moves a running deadline.
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -26,10 +26,13 @@ def follow(case: Case, event: e.AnyEvent, at: datetime, library: Library) -> e.C
     """The clocks after ``event`` (already folded into ``case``), or None when none moves."""
     word = e.word_of(event)
     index = library.clocks(case.policy)
+    owes = event.owes if isinstance(event, e.CaseRuled) else ""
+    if word not in index.words and type(event) not in _MOVERS:
+        return None
     moves = _Moves(case, at, library)
     if word in index.words:
         stopping = index.stops.get(word, frozenset())
-        starting = index.starts.get(word, ())
+        starting = index.starts.get(word, ()) + (index.starts.get(owes, ()) if owes else ())
         again = {clock.id for clock in starting}
         for run in case.clocks:
             if run.clock in stopping and run.clock not in again and run.stopped is None:
@@ -56,6 +59,13 @@ def follow(case: Case, event: e.AnyEvent, at: datetime, library: Library) -> e.C
         case _:
             pass
     return moves.told(word)
+
+
+_MOVERS = frozenset(
+    {e.CasePaused, e.CaseResumed, e.ReplySentBack, e.SubReplySentBack, e.ExtensionAsked, e.ExtensionDecided}
+    | {e.CaseAssigned, e.DangerRaised}
+)
+"""Events that move clocks by more than starting and stopping them."""
 
 
 def recompute(case: Case, at: datetime, library: Library) -> e.ClocksSet | None:
@@ -137,10 +147,10 @@ class _Moves:
         if running is None and clock.id == "total" and isinstance(event, e.RulingChanged):
             return
         started = self.at
-        if isinstance(event, e.CaseRegistered):
-            started = event.first_received
-        elif clock.id == "hand-over" or (clock.id == "assign" and self.case.texts == 1):
-            started = self.case.first_received if clock.id == "hand-over" else self.case.received
+        if clock.id in ("total", "hand-over"):
+            started = self.case.first_received
+        elif isinstance(event, e.CaseRuled):
+            started = self.case.received
         days = event.days if isinstance(event, e.CaseSubAssigned | e.CasePaused) else 0
         redo = isinstance(event, e.CaseAssigned) and event.redo
         fresh = self.make(clock, started, unit, days=days, redo=redo)
@@ -205,7 +215,7 @@ class _Moves:
         amber = self._amber(run, amber_days, calendar)
         if amber is not None and not run.amber:
             wanted.append(e.Armed(milestone="amber", due=amber))
-        if run.breached is None:
+        if run.breached is None and run.at_limit != AtLimit.CLOSE_WINDOW.value:
             wanted.append(e.Armed(milestone="limit", due=run.due))
         if not self.case.imported:
             return replace(run, armed=tuple(wanted))
@@ -351,11 +361,3 @@ class _Moves:
 
 def _at_time(day: datetime, at: time) -> datetime:
     return datetime.combine(day.astimezone(LEGAL).date(), at, LEGAL)
-
-
-def is_urgent_limit(run: e.ClockRun) -> bool:
-    """True for a run that natural time binds; such a run is never deemed signed."""
-    return run.natural is not None and run.at_limit != AtLimit.DEEM_SIGNED.value
-
-
-NO_TIME = timedelta(0)

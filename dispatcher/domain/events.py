@@ -68,12 +68,17 @@ class CaseRegistered(Event, frozen=True, kw_only=True, tag="case-registered.1"):
 
 
 class CaseRuled(Event, frozen=True, kw_only=True, tag="case-ruled.1"):
-    """Ruled by the lists. ``human``: the ruling leaves it to a person."""
+    """Ruled by the lists. ``human``: the ruling leaves it to a person.
+
+    ``owes`` is the event word of what this platform must do first ("assignment-due", "dispatch-due",
+    "passing-due"): it starts clocks as the event of that name does. Empty when ruled again.
+    """
 
     matter: Matter
     receiver: str = ""
     division: str = ""
     human: bool = False
+    owes: str = ""
 
 
 class RulingChanged(Event, frozen=True, kw_only=True, tag="ruling-changed.1"):

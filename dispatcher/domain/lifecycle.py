@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NamedTuple
+
 from dispatcher.domain import commands as c
 from dispatcher.domain.case import Case
 from dispatcher.domain.stream import Command
@@ -101,53 +104,98 @@ ALLOWED: dict[Stage, tuple[type[Command], ...]] = {
     Stage.WITHDRAWN: (*_ALWAYS, c.EraseCase),
 }
 
-_POLICE_ONLY = frozenset({c.ReportUnitSent, c.ReportArrived, c.ReportFeedback, c.ClosePoliceOrder})
 _FOR_MACHINES = frozenset({c.ExpireDeadline, c.MoveDeadlines, c.ReportNoticeFailed})
+
+
+class _Hanging(NamedTuple):
+    """What besides the stage decides what is admitted: requests pending, proposals, holds."""
+
+    stage: Stage
+    line: str
+    extension: bool
+    pause: bool
+    proposed: bool
+    unsigned_tier: bool
+    tiers: bool
+    callback: bool
+    contested: bool
+    police_sent: bool
+    hold: bool
+    erased: bool
+
+
+def _hanging(case: Case) -> _Hanging:
+    return _Hanging(
+        stage=case.stage,
+        line=case.line,
+        extension=bool(case.extensions) and case.extension_pending is not None,
+        pause=bool(case.pauses) and case.pause_pending is not None,
+        proposed=bool(case.proposed_by),
+        unsigned_tier=any(tier.signed is None for tier in case.tiers),
+        tiers=bool(case.tiers),
+        callback=case.callback_due,
+        contested=case.contested_rating,
+        police_sent=case.police_sent,
+        hold=case.hold,
+        erased=case.erased,
+    )
+
+
+def _admits(now: _Hanging, command: type[Command]) -> bool:
+    """The stage row, and one condition more for the commands that answer to something pending."""
+    if command not in ALLOWED[now.stage]:
+        return False
+    match command:
+        case c.DecideExtension:
+            return now.extension
+        case c.AskExtension:
+            return not now.extension
+        case c.DecidePause:
+            return now.pause
+        case c.AskPause:
+            return not now.pause
+        case c.DecideUnreasonable:
+            return now.proposed
+        case c.ProposeUnreasonable:
+            return not now.proposed
+        case c.SignFor:
+            return now.stage is not Stage.SIGNED or now.unsigned_tier
+        case c.RecallSubAssignment | c.SendBackSubReply:
+            return now.tiers
+        case c.CallBack:
+            return now.callback
+        case c.VerifyRating:
+            return now.contested
+        case c.AgreeTaker:
+            return now.line == Line.HOTLINE or not now.police_sent
+        case c.ReportUnitSent | c.ReportArrived | c.ReportFeedback | c.ClosePoliceOrder:
+            return now.line == Line.POLICE
+        case c.ReleaseHold:
+            return now.hold
+        case c.HoldCase:
+            return not now.hold
+        case c.EraseCase:
+            return not now.erased and not now.hold
+        case _:
+            return True
 
 
 def admits(case: Case, command: type[Command]) -> bool:
     """Whether the stage and what hangs over it (a pending request, a proposal) admit the command."""
-    if command not in ALLOWED[case.stage]:
-        return False
-    if command is c.DecideExtension:
-        return case.extension_pending is not None
-    if command is c.AskExtension:
-        return case.extension_pending is None
-    if command is c.DecidePause:
-        return case.pause_pending is not None
-    if command is c.AskPause:
-        return case.pause_pending is None
-    if command is c.DecideUnreasonable:
-        return bool(case.proposed_by)
-    if command is c.ProposeUnreasonable:
-        return not case.proposed_by
-    if command is c.SignFor and case.stage is Stage.SIGNED:
-        return any(tier.signed is None for tier in case.tiers)
-    if command in (c.RecallSubAssignment, c.SendBackSubReply):
-        return bool(case.tiers)
-    if command is c.CallBack:
-        return case.callback_due
-    if command is c.VerifyRating:
-        return case.contested_rating
-    if command is c.AgreeTaker:
-        return case.line == Line.HOTLINE or not case.police_sent
-    if command in _POLICE_ONLY:
-        return case.line == Line.POLICE
-    if command is c.ReleaseHold:
-        return case.hold
-    if command is c.HoldCase:
-        return not case.hold
-    if command is c.EraseCase:
-        return not case.erased and not case.hold
-    return True
+    return _admits(_hanging(case), command)
 
 
 def allowed_names(case: Case) -> tuple[str, ...]:
     """What people may do with the case now, by stable name, in the order of the table."""
+    return _names(_hanging(case))
+
+
+@lru_cache(maxsize=4096)
+def _names(now: _Hanging) -> tuple[str, ...]:
     return tuple(
         c.name_of(command)
-        for command in ALLOWED[case.stage]
-        if command not in _FOR_MACHINES and admits(case, command)
+        for command in ALLOWED[now.stage]
+        if command not in _FOR_MACHINES and _admits(now, command)
     )
 
 

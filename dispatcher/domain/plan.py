@@ -58,6 +58,18 @@ def plan(
     before: Case | None, event: e.AnyEvent, case: Case, library: Library, now: datetime
 ) -> Iterable[f.AnyEffect]:
     """The effects of one event."""
+    return () if type(event) in _QUIET else _plan(before, event, case, library, now)
+
+
+_QUIET = frozenset(
+    {e.CaseRegistered, e.ClocksSet, e.CaseSigned, e.CitizenContacted, e.AssignmentDue, e.DispatchDue}
+)
+"""Events that nobody is told of and that are common: the shortest way past them."""
+
+
+def _plan(
+    before: Case | None, event: e.AnyEvent, case: Case, library: Library, now: datetime
+) -> Iterator[f.AnyEffect]:
     match event:
         case e.CaseRuled(matter=matter) if matter.danger:
             yield from _alerts(case, (matter.platform, *matter.also), library, now)

@@ -186,11 +186,10 @@ def _ruled(draft: Draft, ruling: Ruling) -> None:
     matter = _matter(ruling)
     case = draft.case
     receiver = ""
-    if matter.platform in ("110", "12345", "119", "120", "122"):
+    if matter.platform != case.line and matter.platform in ("110", "12345", "119", "120", "122"):
         receiver = draft.library.directory.receiver(matter.platform, case.division, draft.now).platform_id
     human = ruling.decision is Decision.human
-    draft.record(e.CaseRuled(matter=matter, receiver=receiver, human=human))
-    _due_here(draft)
+    draft.record(e.CaseRuled(matter=matter, receiver=receiver, human=human, owes=_owes(case.line, matter)))
     if matter.danger and case.line == Line.HOTLINE and not case.handed_in and not case.imported:
         # danger never waits for a form: the data goes to 110 at once, ahead of the voice (the plan, III.3.1)
         police = draft.library.directory.receiver(
@@ -200,10 +199,18 @@ def _ruled(draft: Draft, ruling: Ruling) -> None:
 
 
 def _due_here(draft: Draft) -> None:
-    case = draft.case
-    if case.line == Line.HOTLINE:
-        draft.record(e.AssignmentDue())
-    elif case.matter.platform == Line.HOTLINE and not case.matter.danger:
-        draft.record(e.PassingDue())
-    else:
-        draft.record(e.DispatchDue())
+    draft.record(_DUE_EVENTS[_owes(draft.case.line, draft.case.matter)]())
+
+
+def _owes(line: str, matter: Matter) -> str:
+    """What a platform owes first: 12345 assigns (or answers, guides, passes on); 110 sends, or passes on what is not its."""
+    if line == Line.HOTLINE:
+        return "assignment-due"
+    return "passing-due" if matter.platform == Line.HOTLINE and not matter.danger else "dispatch-due"
+
+
+_DUE_EVENTS: dict[str, type[e.AssignmentDue] | type[e.DispatchDue] | type[e.PassingDue]] = {
+    "assignment-due": e.AssignmentDue,
+    "dispatch-due": e.DispatchDue,
+    "passing-due": e.PassingDue,
+}
