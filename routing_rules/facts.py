@@ -7,7 +7,7 @@ where a letter says what it is about.
 
 import re
 
-from routing_rules.lexicon import ANY, HEAD, LIVE, PAST, SUPPOSED, Joint, Lexicon
+from routing_rules.lexicon import Joint, Lexicon
 
 HEAD_LENGTH = 44
 LETTER_LENGTH = 120

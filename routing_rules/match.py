@@ -5,7 +5,7 @@ import datetime as dt
 from routing_rules.facts import Facts, Hit, read
 from routing_rules.lexicon import ANY, HEAD, LIVE
 from routing_rules.loader import Rulebook
-from routing_rules.points import asks, asked_secrecy, kind_of
+from routing_rules.points import asked_secrecy, asks, kind_of
 from routing_rules.ruling import Decision, Evidence, Hints, Line, Ruling, Urgency
 from routing_rules.schema import RESCUE, Item
 from routing_rules.terms import Alternative

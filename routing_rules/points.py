@@ -67,7 +67,7 @@ def asks(text: str) -> tuple[str, ...]:
         return (whole,) if whole else ()
     starts = [mark.end() for mark in _NUMBERED.finditer(whole)]
     if len(starts) >= 2:
-        ends = [mark.start() for mark in _NUMBERED.finditer(whole)][1:] + [len(whole)]
+        ends = [*[mark.start() for mark in _NUMBERED.finditer(whole)][1:], len(whole)]
         listed = (whole[start:end].strip(" ,,。;;、\n") for start, end in zip(starts, ends, strict=True))
         return tuple(point[:LONGEST_POINT] for point in listed if len(point) > 1)[:MOST_POINTS] or (
             whole[:LONGEST_POINT],

@@ -8,14 +8,7 @@ import msgspec
 PLATFORMS = frozenset({"110", "12345", "119", "120", "122", "other", "none"})
 RESCUE = frozenset({"110", "119", "120", "122"})
 UNIT_KINDS = frozenset(
-    (
-        "urban-management housing market human-resources education health ecology transport traffic-police "
-        "public-security civil-affairs justice agriculture water natural-resources forestry emergency culture "
-        "development-reform commerce tax medical-insurance housing-fund big-data disabled-veterans "
-        "ethnic-religious fire-rescue petition supervision government power water-supply gas heating telecom "
-        "post public-transport railway women-federation disabled-federation union finance sports statistics "
-        "science-industry tobacco"
-    ).split()
+    ["urban-management", "housing", "market", "human-resources", "education", "health", "ecology", "transport", "traffic-police", "public-security", "civil-affairs", "justice", "agriculture", "water", "natural-resources", "forestry", "emergency", "culture", "development-reform", "commerce", "tax", "medical-insurance", "housing-fund", "big-data", "disabled-veterans", "ethnic-religious", "fire-rescue", "petition", "supervision", "government", "power", "water-supply", "gas", "heating", "telecom", "post", "public-transport", "railway", "women-federation", "disabled-federation", "union", "finance", "sports", "statistics", "science-industry", "tobacco"]
 )
 UTILITIES = frozenset(
     {
