@@ -24,6 +24,10 @@ _KILOMETRE = re.compile(
 _NOT_STONE = re.compile(r"(?:限速|时速|车速|还有|还剩|开了|跑了|距离|大约|走了)\s?\d*$")
 _DIRECTION = re.compile(r"(?:往|去|向|至|到)?([\u4e00-\u9fff]{2,4})方向")
 _ADMINISTRATIVE = "省市州县区镇乡"
+# a foreign place counts without a locative only where it opens the text
+_OPENING = 6
+# what is counted or named by letter and number, and is no road
+_NUMBERED = ("次", "列车", "栋", "号", "楼", "座", "幢", "单元", "县", "区", "市", "镇", "村")
 # "现在平安" is no place: this 在 belongs to an adverb
 _ADVERB_IN = ("现在", "正在", "实在", "还在", "都在", "存在", "内在")
 
@@ -92,6 +96,10 @@ class Places:
         self._named = context.named
         self._then = context.then
         self._namesake = context.namesake
+        self._namesake_not = context.namesake_not
+        self._shop = context.shop
+        self._lives = context.lives
+        self._far = context.far
         self._origin_after = context.origin_after
         self._origin_not = context.origin_not
         self._origin_before = context.origin_before
@@ -154,6 +162,8 @@ class Places:
                 continue
             located = before.endswith(self._at) and not before.endswith(_ADVERB_IN)
             located = located or (start == glued_at and glued_located)
+            if located and not meaning.divisions[0].startswith(self.home[:2]):
+                located = not (before.endswith(self._far) or after.startswith(self._lives))
             if meaning.guarded and not (
                 located
                 or start == glued_at
@@ -175,15 +185,19 @@ class Places:
         if before.endswith(self._origin_before):
             return True
         is_division = meaning.precision in (Precision.COUNTY, Precision.PREFECTURE, Precision.PROVINCE)
-        return is_division and word[-1] not in _ADMINISTRATIVE and after.startswith(self._namesake)
+        if not is_division or word[-1] in _ADMINISTRATIVE:
+            return False
+        if after.startswith(self._shop):
+            return not before.endswith(self._at)
+        return after.startswith(self._namesake) and not after.startswith(self._namesake_not)
 
     @staticmethod
     def _is_other_number(before: str, after: str) -> bool:
-        """``G6`` inside ``G60`` or ``5G6``, or the train ``G6次``."""
+        """``G6`` inside ``G60`` or ``5G6``, the train ``G6次``, the house ``G6栋``."""
         return (
             (before[-1:].isascii() and before[-1:].isalnum())
             or after[:1].isdigit()
-            or after.startswith(("次", "列车"))
+            or after.startswith(_NUMBERED)
         )
 
     def _span(self, text: str, entry: tuple[int, int, str, _Meaning, bool], sure: list[str]) -> PlaceSpan:
@@ -250,9 +264,10 @@ class Places:
     def _score(self, span: PlaceSpan) -> float:
         depth = 3.0 if span.division[4:] != "00" else 2.0 if span.division[2:4] != "00" else 1.0
         if not span.division.startswith(self.home[:2]):
+            # sending a case to another province needs more than a mention somewhere in a long story
             if span.located:
                 return 2.5 if depth > 1 else 1.5
-            return 0.5 + depth / 10 if span.words[-1] in _ADMINISTRATIVE else 0.0
+            return 0.5 + depth / 10 if span.start <= _OPENING and span.words[-1] in _ADMINISTRATIVE else 0.0
         if span.precision is Precision.PROVINCE:
             return 0.0
         if span.division == self.home:

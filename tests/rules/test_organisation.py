@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_rules.demo_organisation import demo_organisation
+from routing_rules.demo import demo_organisation
 from routing_rules.organisation import (
     KINDS,
     Rank,

@@ -1,16 +1,20 @@
-"""The demonstration's organisation: province, prefectures, counties with their departments, built from the gazetteer.
+"""The demonstration: its organisation built from the gazetteer, its messages, and how its departments act.
 
 Everything in it is invented except the divisions: codes are well-formed but synthetic (their body begins with DEM),
 people are called by the turn they take, telephone numbers are fictional (555…). It is the same on every build.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
 
 import msgspec
 
 from routing_rules.organisation import KINDS, Organisation, Person, Rank, Roster, Unit
 from routing_rules.places import Places
-from routing_rules.unit_codes import unit_code
+from routing_rules.ruling import Urgency
+from routing_rules.strict import DataFault, read_row, refuse, tables_of
+from routing_rules.unit_codes import division_code_fault, unit_code
 
 
 class _Form(msgspec.Struct, frozen=True):
@@ -208,3 +212,160 @@ def _roster(area: str, numbers: dict[str, int]) -> Roster:
         leaders=(Person(name="值班负责人甲", phone=phone[1]), Person(name="值班负责人乙", phone=phone[2])),
         deputies=(Person(name="值班副职甲", phone=phone[3]), Person(name="值班副职乙", phone=phone[4])),
     )
+
+
+# ---- the messages --------------------------------------------------------------------------------------------
+
+
+class DemoMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One message of the demonstration. ``line`` is where it comes in, ``platform`` the line that should own it
+    (12345, 110, 119, 120, 122, other, none); messages with the same ``event`` tell of one event, "" of none other."""
+
+    id: str
+    line: str
+    division: str
+    kind: str
+    platform: str
+    title: str
+    text: str
+    channel: str = "phone"
+    danger: bool = False
+    event: str = ""
+
+
+_MESSAGE_WORDS: dict[str, tuple[str, ...]] = {
+    "line": ("12345", "110"),
+    "kind": ("咨询", "求助", "投诉", "举报", "建议"),
+    "channel": ("phone", "web", "wechat", "app", "sms"),
+    "platform": ("12345", "110", "119", "120", "122", "other", "none"),
+}
+
+
+def demo_messages(content: bytes) -> tuple[DemoMessage, ...]:
+    """The messages of ``data/demo/messages.toml``, in its order. Raises ExceptionGroup of DataFault, all at once."""
+    faults: list[DataFault] = []
+    tables = tables_of("messages", content, {"schema": str, "message": list}, faults)
+    _check_schema("messages", tables["schema"], "demo-messages-1", faults)
+    found: dict[str, DemoMessage] = {}
+    for where, raw in tables["message"]:
+        message = read_row(DemoMessage, raw, where, faults)
+        if message is None:
+            continue
+        if message.id in found:
+            faults.append(DataFault(where, "id", message.id, "is listed twice; ids are unique"))
+        for field, known in _MESSAGE_WORDS.items():
+            value = getattr(message, field)
+            if value not in known:
+                faults.append(DataFault(where, field, value, f"is one of {', '.join(known)}"))
+        if fault := division_code_fault(message.division):
+            faults.append(DataFault(where, "division", message.division, fault))
+        if not message.text:
+            faults.append(DataFault(where, "text", "", "a message says something"))
+        found[message.id] = message
+    refuse("demonstration messages", faults)
+    return tuple(found.values())
+
+
+# ---- how departments, platforms and citizens act ---------------------------------------------------------------
+
+
+class Delay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A delay to be drawn from a triangle between ``least`` and ``most`` with its peak at ``usual``: working time, or
+    the clock's own when ``natural``."""
+
+    least: timedelta
+    usual: timedelta
+    most: timedelta
+    natural: bool = False
+
+
+class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How cases of one urgency class are handled in the demonstration. Shares are 0 to 1; each ``*_after`` counts from
+    the event before it. The caller draws with a random.Random of its own seed; nothing is drawn in here."""
+
+    urgency: Urgency
+    sign_after: Delay  # assigned → signed
+    unsigned_share: float  # left unsigned: deemed signed at the limit, or rung up when urgent
+    contact_after: Delay  # signed → citizen contacted
+    contact_share: float
+    reply_after: Delay  # signed → reply submitted, when in time
+    late_reply_share: float
+    late_by: Delay  # the limit → reply submitted, when late
+    return_share: float  # 退单
+    return_after: Delay  # assigned → return asked for
+    second_return_share: float  # of those returned once: the next holder returns too
+    return_accepted_share: float
+    sub_assign_share: float  # 二次分派
+    sub_assign_after: Delay  # signed → assigned down the tree
+    extension_share: float
+    extension_before_limit: Delay  # asked for this long before the limit
+    extension_days: int  # working days asked for
+    extension_granted_share: float
+    extension_silence_share: float  # nobody decides; the rest is refused
+    material_share: float  # the citizen owes material
+    material_supplied_share: float
+    material_after: Delay  # asked → supplied
+    sent_back_share: float  # the platform sends the reply back
+    review_after: Delay  # reply submitted → approved or sent back
+    solved_share: float
+    partly_share: float
+    unreasonable_share: float  # the rest is not solved
+    callback_after: Delay  # closed → called
+    reached_share: float  # each attempt
+    rated_share: float  # of those reached
+    satisfaction: tuple[float, float, float, float, float]  # very satisfied … very dissatisfied
+    redo_share: float  # of the dissatisfied: with cause
+    urge_share: float  # the citizen calls again while it is open
+
+
+def demo_behaviour(content: bytes) -> dict[Urgency, Behaviour]:
+    """The rows of ``data/demo/behaviour.toml``, one for every urgency. Raises ExceptionGroup of DataFault, all at once."""
+    faults: list[DataFault] = []
+    tables = tables_of("behaviour", content, {"schema": str, "class": list}, faults)
+    _check_schema("behaviour", tables["schema"], "demo-behaviour-1", faults)
+    found: dict[Urgency, Behaviour] = {}
+    for where, raw in tables["class"]:
+        row = read_row(Behaviour, raw, where, faults)
+        if row is None:
+            continue
+        if row.urgency in found:
+            faults.append(
+                DataFault(where, "urgency", row.urgency.value, "has a row already; one for each class")
+            )
+        found[row.urgency] = row
+        _check_behaviour(where, row, faults)
+    if not faults:
+        faults.extend(
+            DataFault("behaviour", "urgency", urgency.value, "has no row; one for each class")
+            for urgency in Urgency
+            if urgency not in found
+        )
+    refuse("demonstration behaviour", faults)
+    return found
+
+
+def _check_behaviour(where: str, row: Behaviour, faults: list[DataFault]) -> None:
+    for field in msgspec.structs.fields(row):
+        value = getattr(row, field.name)
+        if isinstance(value, Delay) and not timedelta(0) <= value.least <= value.usual <= value.most:
+            faults.append(DataFault(where, field.name, str(value), "needs 0 ≤ least ≤ usual ≤ most"))
+        if isinstance(value, float) and not 0 <= value <= 1:
+            faults.append(DataFault(where, field.name, value, "is a share from 0 to 1"))
+    if row.extension_days < 1:
+        faults.append(DataFault(where, "extension_days", row.extension_days, "is at least one working day"))
+    sums = {
+        "satisfaction": (sum(row.satisfaction), True),
+        "solved_share": (row.solved_share + row.partly_share + row.unreasonable_share, False),
+        "extension_granted_share": (row.extension_granted_share + row.extension_silence_share, False),
+    }
+    for name, (total, whole) in sums.items():
+        # binary fractions: 0.42 + 0.30 + … is 1 only nearly
+        if total > 1 + 1e-9 or (whole and total < 1 - 1e-9):
+            faults.append(
+                DataFault(where, name, round(total, 6), "the shares that belong together add up to 1")
+            )
+
+
+def _check_schema(name: str, stated: list[tuple[str, Any]], schema: str, faults: list[DataFault]) -> None:
+    if [value for _, value in stated] != [schema]:
+        faults.append(DataFault(name, "schema", [value for _, value in stated], f'write schema = "{schema}"'))
