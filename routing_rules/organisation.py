@@ -140,12 +140,13 @@ class Organisation:
         self._units = {unit.code: unit for unit in units}
         self._heads: dict[tuple[str, str], Unit] = {}
         self._children: dict[str, list[Unit]] = {}
+        current: dict[str, str] = {}  # a division as units write it → its code in force
         for unit in self._units.values():
             if unit.rank is Rank.DEPARTMENT:
-                division = (
-                    places.division(unit.division).code if places.knows(unit.division) else unit.division
-                )
-                self._heads.setdefault((unit.kind, division), unit)
+                written = unit.division
+                if written not in current:
+                    current[written] = places.division(written).code if places.knows(written) else written
+                self._heads.setdefault((unit.kind, current[written]), unit)
             self._children.setdefault(unit.parent, []).append(unit)
 
     def __len__(self) -> int:
