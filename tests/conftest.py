@@ -63,3 +63,11 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     made = Database(database_url)
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def postgres_database(postgres: Cluster) -> AsyncIterator[Database]:
+    """A fresh PostgreSQL database, for what only PostgreSQL can do."""
+    made = Database(await postgres.fresh())
+    yield made
+    await made.close()

@@ -5,6 +5,7 @@ It can also misbehave on request, as a faulty domain would: raise, encode nonsen
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -36,6 +37,8 @@ from dispatcher.store.codec import Codec
 START = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 AGENT = Actor(id="agent-1", roles=(Role.AGENT_12345,), platform="12345-630100", division="630100")
 KIND = "jar"
+LONG = "".join(hashlib.sha256(bytes([n])).hexdigest() for n in range(250))
+"""Longer than PostgreSQL's indexes take, and not to be compressed."""
 
 
 def name(word: str) -> UUID:
@@ -293,7 +296,7 @@ class Jars:
                     happened.append((ref, Rang(clock=clock, milestone=milestone)))
                     effects.append(Planned(ref=ref, effect=Tell(whom="supervisor", what=f"{clock} is late")))
                 if state.number == "rotten" and clock == "fill":
-                    happened.append((ref, NumberSpoilt(number="x" * 20_000)))
+                    happened.append((ref, NumberSpoilt(number=LONG)))
             case Explode(ref=ref, how=how):
                 _there(states, ref)
                 match how:
