@@ -36,7 +36,7 @@ def _span(least: str, most: str, words: str) -> Meta:
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the record is kept. ``pool`` counts connections for reading."""
+    """Where the record is kept. ``pool`` counts connections for reading; daily anchors go to ``anchor_file``."""
 
     url: Annotated[
         str,
@@ -45,9 +45,10 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     pool: Annotated[int, Meta(ge=1, le=64, description="连接数 1–64 / connections, 1–64")]
+    anchor_file: Annotated[Path, Meta(description="锚点文件的路径 / path of the anchor file")]
 
     def __repr__(self) -> str:
-        return f"Database(url={masked(self.url)!r}, pool={self.pool})"
+        return f"Database(url={masked(self.url)!r}, pool={self.pool}, anchor_file={self.anchor_file!r})"
 
 
 class Http(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,11 +38,13 @@ class Stage(StrEnum):
 
 
 class Store(Protocol):
-    """What the service asks of the store: to be open while it runs, and what the time is."""
+    """What the service asks of the store: to be open while it runs, and what the time is. All may be called twice."""
 
     async def open(self) -> None: ...
 
     async def drain(self) -> None: ...
+
+    async def close(self) -> None: ...
 
     async def now(self) -> datetime: ...
 
@@ -86,7 +88,8 @@ class Service:
     """One process of Liandong.
 
     Start: clock, store, adapters, lines, feed, sweep, relay, alarm clock, and HTTP last. Stop: unready, live streams
-    end, nothing new is taken, HTTP ends, sweep and relay finish, the writer drains, lines stop, the alarm clock last.
+    end, nothing new is taken, HTTP ends, sweep and relay finish, the writer drains, lines stop, then the alarm clock,
+    and the database is closed last.
     """
 
     def __init__(self, settings: Settings, parts: Parts) -> None:
@@ -187,6 +190,7 @@ class Service:
         lines = [line for attached in parts.attached for line in attached.lines]
         await self._step("lines", stop_lines(lines))
         parts.housekeeping.stop()
+        await self._step("database", parts.store.close())
         await self._step("reactor", put_away_reactor())
 
     async def _step(self, name: str, work: Awaitable[None]) -> None:
@@ -213,7 +217,6 @@ class Service:
             database = "down"
             reasons.append("database down")
         offset = parts.clock.offset
-        parts.telemetry.clock(offset, steady=parts.clock.steady)
         return Readiness(
             ready=not reasons,
             stage=self._stage.value,

@@ -58,12 +58,6 @@ class Telemetry:
             buckets=_FAST,
             registry=registry,
         )
-        self._offset = Gauge(
-            "liandong_clock_offset_seconds", "How far our clock is ahead of this machine's", registry=registry
-        )
-        self._steady = Gauge(
-            "liandong_clock_steady", "0 while clocks part and nothing fires", registry=registry
-        )
         self._position = Gauge("liandong_event_position", "Position of the last event", registry=registry)
         self._lists = Gauge(
             "liandong_lists_current", "0 when the last reload of the lists failed", registry=registry
@@ -108,11 +102,6 @@ class Telemetry:
             self._depth.labels(state).set(outbox.get(state, 0))
         self._age.set(oldest.total_seconds())
         self._paused.set(paused)
-
-    def clock(self, offset: timedelta, *, steady: bool) -> None:
-        """The clock was refreshed."""
-        self._offset.set(offset.total_seconds())
-        self._steady.set(steady)
 
     def position(self, value: int) -> None:
         """The log grew to this position."""

@@ -1,0 +1,473 @@
+"""The composition root: settings become a store, a product, a runtime and adapters. Knows everybody; decides nothing.
+
+`build_core` is enough for commands that write without serving; `build_service` puts HTTP, adapters and pages on top.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+from typing import get_args
+
+import msgspec
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col
+
+from adapters.journal.outbound import Journal
+from dashboards.live import Live
+from dashboards.page import LivePage
+from dispatcher.data_files import files_of
+from dispatcher.domain.effects import AnyEffect
+from dispatcher.domain.events import AnyEvent
+from dispatcher.domain.failures import failure_of
+from dispatcher.domain.library import Library
+from dispatcher.domain.product import LiandongProduct
+from dispatcher.domain.stream import Actor, DeadlineState, Effect
+from dispatcher.ports import Carrier, Inbox
+from dispatcher.releases import build_library
+from dispatcher.runtime.clock import SteadyClock, SystemClock, jitter, new_id
+from dispatcher.runtime.feed import Feed
+from dispatcher.runtime.handling import CountedInbox, Reloadable
+from dispatcher.runtime.housekeeping import Chore, Housekeeping
+from dispatcher.runtime.relay import Patience, Relay
+from dispatcher.runtime.service import Attached, Parts, Service
+from dispatcher.runtime.telemetry import Telemetry
+from dispatcher.runtime.timers import Sweep
+from dispatcher.settings import Settings
+from dispatcher.store import partitions, schema
+from dispatcher.store.accounts import Accounts
+from dispatcher.store.codec import Codec
+from dispatcher.store.database import ALL, Database
+from dispatcher.store.leases import Leases
+from dispatcher.store.listen import Listener
+from dispatcher.store.merkle import anchor, write_anchor
+from dispatcher.store.outbox import Outbox
+from dispatcher.store.releases import Release, Releases
+from dispatcher.store.staging import BatchSeen
+from dispatcher.store.tables import Deadlines
+from dispatcher.store.vault import Vault
+from dispatcher.store.writer import Writer
+from dispatcher.views.board import Board
+from routing_rules.loader import dump
+from routing_rules.policy import Policy
+
+EFFECTS: tuple[type[Effect], ...] = get_args(AnyEffect)
+CODEC = Codec(events=get_args(AnyEvent), effects=EFFECTS)
+
+_INBOX_KEPT = timedelta(
+    days=31
+)  # message ids live at least 30 days: a peer's repeat of last month is still known
+
+
+class Holder:
+    """The library in force. A reload puts another in its place."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+
+    def __call__(self) -> Library:
+        """The library in force now."""
+        return self.library
+
+
+@dataclass(frozen=True, kw_only=True)
+class Core:
+    """What every writing process is made of. ``inbox`` is how commands come in; ``library`` tells the one in force."""
+
+    settings: Settings
+    database: Database
+    vault: Vault
+    clock: SteadyClock
+    telemetry: Telemetry
+    library: Holder
+    product: Reloadable
+    writer: Writer
+    inbox: Inbox
+    outbox: Outbox
+    accounts: Accounts
+    listener: Listener
+    feed: Feed
+    sweep: Sweep
+    relay: Relay
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """An adapter, made: what the service runs of it, and who carries its effects."""
+
+    attached: Attached
+    carrier: Carrier | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterSpec:
+    """An adapter to be made: which effects it carries, and how to make it."""
+
+    kind: str
+    carries: frozenset[type[Effect]]
+    build: Callable[[Core], Built]
+
+
+class WiringFault(Exception):
+    """Effects without a carrier or with two: nothing starts."""
+
+
+def _journal(_: Core) -> Built:
+    return Built(attached=Attached(kind="journal"), carrier=Journal())
+
+
+def _live_page(core: Core) -> Built:
+    async def who_is(token: str) -> Actor | None:
+        return await core.accounts.actor_of(token, core.clock.now())
+
+    live = Live(Board(core.database), core.feed, core.clock, core.library)
+    page = LivePage(live, core.library, open_on_loopback=_is_loopback(core.settings.http.host), who_is=who_is)
+    return Built(attached=Attached(kind="live-page", routes=page.routes()))
+
+
+SPECS: tuple[AdapterSpec, ...] = (
+    AdapterSpec(kind="journal", carries=frozenset(EFFECTS), build=_journal),
+    AdapterSpec(kind="live-page", carries=frozenset(), build=_live_page),
+)
+
+
+def carriers_of(specs: Iterable[AdapterSpec], effects: Iterable[type[Effect]]) -> dict[type[Effect], str]:
+    """Which adapter carries which effect.
+
+    Raises:
+        WiringFault: an effect has no carrier, or two; all of them are named.
+    """
+    found: dict[type[Effect], list[str]] = {effect: [] for effect in effects}
+    for spec in specs:
+        for effect in spec.carries:
+            found.setdefault(effect, []).append(spec.kind)
+    faults = [
+        f"{effect.__name__}: {' and '.join(kinds) if kinds else 'nobody'}"
+        for effect, kinds in found.items()
+        if len(kinds) != 1
+    ]
+    if faults:
+        raise WiringFault("each effect needs exactly one carrier; " + "; ".join(sorted(faults)))
+    return {effect: kinds[0] for effect, kinds in found.items()}
+
+
+def build_core(
+    settings: Settings,
+    *,
+    clock: SteadyClock | None = None,
+    carriers: Mapping[type[Effect], Carrier] | None = None,
+) -> Core:
+    """Everything between settings and adapters; nothing is opened yet, except that the vault's key is read.
+
+    Args:
+        clock: replay hands in a manual one; without it the system's, by database time on PostgreSQL.
+        carriers: filled later by whoever builds adapters.
+
+    Raises:
+        ExceptionGroup: the lists have faults. StoreError: the database address or the vault's key cannot be used.
+    """
+    telemetry = Telemetry()
+    database = Database(settings.database.url, pool=settings.database.pool)
+    vault = Vault.open(settings.vault.key_file)
+    library = Holder(build_library(settings.data, settings.deployment.division))
+    product = Reloadable(LiandongProduct(library.library), telemetry)
+    time = clock or _system_clock(settings, database)
+    listener = Listener(database)
+    writer = Writer(database, product, time, vault, observe=lambda seen: committed(seen))
+    inbox = CountedInbox(writer, telemetry)
+    outbox = Outbox(database, CODEC)
+    limits = settings.runtime
+    sweep = Sweep(writer, time, telemetry, limit=limits.sweep_limit, look_ahead=limits.look_ahead)
+    relay = Relay(
+        outbox,
+        carriers if carriers is not None else {},
+        inbox,
+        time,
+        telemetry,
+        failure_of=lambda delivery, why: failure_of(delivery.key, delivery.effect, why),
+        patience=Patience(
+            attempt=limits.relay_attempt,
+            backoff=limits.relay_backoff,
+            cap=limits.relay_cap,
+            total=limits.relay_patience,
+        ),
+        lanes=limits.relay_lanes,
+        look_ahead=limits.look_ahead,
+        chance=jitter(new_id().int),
+    )
+
+    def committed(seen: BatchSeen) -> None:
+        telemetry.commit(seen.commands, timedelta(seconds=seen.seconds))
+        if seen.events:
+            listener.hint()
+            relay.committed()
+            if seen.what == "batch":
+                sweep.committed()
+
+    return Core(
+        settings=settings,
+        database=database,
+        vault=vault,
+        clock=time,
+        telemetry=telemetry,
+        library=library,
+        product=product,
+        writer=writer,
+        inbox=inbox,
+        outbox=outbox,
+        accounts=Accounts(database),
+        listener=listener,
+        feed=Feed(listener.beyond, telemetry),
+        sweep=sweep,
+        relay=relay,
+    )
+
+
+@contextlib.asynccontextmanager
+async def writing(settings: Settings, *, clock: SteadyClock | None = None) -> AsyncIterator[Core]:
+    """A core that takes commands inside the block, without HTTP, sweep or relay (replay, import, benchmarks).
+
+    Raises:
+        ExceptionGroup: the lists have faults. StoreError: the database cannot be used.
+    """
+    core = build_core(settings, clock=clock)
+    store = OpenStore(core, serving=False)
+    try:
+        await store.open()
+        if isinstance(core.clock, SystemClock):
+            await core.clock.refresh()
+        yield core
+    finally:
+        await store.drain()
+        await store.close()
+
+
+def build_service(
+    settings: Settings,
+    *,
+    specs: Sequence[AdapterSpec] = SPECS,
+) -> tuple[Service, Core]:
+    """A whole process, ready to be started on the running loop.
+
+    Args:
+        specs: the adapters; the demonstration adds one that plays the citizens and the departments.
+
+    Raises:
+        WiringFault: an effect has no carrier, or two. ExceptionGroup: the lists have faults. StoreError: the
+            database address or the vault's key cannot be used.
+    """
+    who = carriers_of(specs, EFFECTS)
+    carriers: dict[type[Effect], Carrier] = {}
+    core = build_core(settings, carriers=carriers)
+    attached: list[Attached] = []
+    for spec in specs:
+        built = spec.build(core)
+        attached.append(built.attached)
+        if spec.carries and built.carrier is None:
+            raise WiringFault(f"{spec.kind} says that it carries effects and has no carrier")
+        if built.carrier is not None:
+            carriers.update({effect: built.carrier for effect, kind in who.items() if kind == spec.kind})
+    if not isinstance(core.clock, SystemClock):
+        raise WiringFault("a service runs by the system clock")
+    clock = core.clock
+    core.telemetry.watch(
+        "liandong_clock_offset_seconds",
+        "How far our clock is ahead of this machine's",
+        lambda: clock.offset.total_seconds(),
+    )
+    core.telemetry.watch(
+        "liandong_clock_steady", "0 while clocks part and nothing fires", lambda: clock.steady
+    )
+    housekeeping = Housekeeping(chores(core), Leases(core.database, _node_name()), core.telemetry)
+    return Service(
+        settings,
+        Parts(
+            store=OpenStore(core, serving=True),
+            clock=clock,
+            telemetry=core.telemetry,
+            sweep=core.sweep,
+            relay=core.relay,
+            feed=core.feed,
+            housekeeping=housekeeping,
+            attached=tuple(attached),
+            reload=lambda: reload_lists(core),
+        ),
+    ), core
+
+
+class OpenStore:
+    """The store while it is open: a fitting schema, releases kept, the writer running.
+
+    Args:
+        serving: also hold the right to serve the embedded database. Without it a command may write beside a server.
+    """
+
+    def __init__(self, core: Core, *, serving: bool) -> None:
+        self._core = core
+        self._serving = serving
+        self._held = contextlib.ExitStack()
+        self._opened = False
+
+    async def open(self) -> None:
+        """Opens everything.
+
+        Raises:
+            StoreError: served by another process, a schema that does not fit, or a database that does not answer.
+        """
+        core = self._core
+        if self._serving:
+            self._held.enter_context(core.database.serving())
+        self._opened = True
+        await schema.check(core.database, core.clock.now())
+        await keep_releases(core)
+        await core.writer.start()
+        await core.listener.__aenter__()
+
+    async def drain(self) -> None:
+        """Finishes the commands that are queued; takes no more."""
+        if self._opened:
+            await self._core.writer.close()
+
+    async def close(self) -> None:
+        """Disconnects and gives the right to serve back."""
+        if self._opened:
+            self._opened = False
+            await self._core.listener.__aexit__()
+            await self._core.database.close()
+        self._held.close()
+
+    async def now(self) -> datetime:
+        """Database time. Raises OSError when it cannot be had."""
+        return await _database_now(self._core.database)
+
+
+async def keep_releases(core: Core) -> None:
+    """Keeps the releases in force under their digests, and brings back the policies that open cases may still name."""
+    shelf = Releases(core.database)
+    library = core.library.library
+    now = core.clock.now()
+    earlier = [msgspec.json.decode(kept.content, type=Policy) for kept in await shelf.of_kind("policy")]
+    for kind, digest, content in (
+        ("policy", library.policy.digest, msgspec.json.encode(library.policy, order="deterministic")),
+        ("lists", library.book.digest, dump(library.book)),
+        (
+            "calendar",
+            library.calendars.version,
+            msgspec.json.encode(files_of("calendars", core.settings.data.calendars), order="deterministic"),
+        ),
+    ):
+        if not await shelf.get([digest]):
+            await shelf.put(
+                Release(
+                    digest=digest, kind=kind, content=content, signers=(), effective_from=now, created=now
+                )
+            )
+    if any(policy.digest != library.policy.digest for policy in earlier):
+        _enforce(core, _with_policies(library, earlier))
+
+
+async def reload_lists(core: Core) -> None:
+    """Reads all data folders again and decides by them from the next command on.
+
+    Raises:
+        ExceptionGroup: they have faults; nothing changed.
+    """
+    settings = core.settings
+    fresh = await asyncio.to_thread(build_library, settings.data, settings.deployment.division)
+    _enforce(core, fresh)
+    await keep_releases(core)
+
+
+def chores(core: Core) -> tuple[Chore, ...]:
+    """What is done by the calendar. Each bears being done twice."""
+
+    async def make_partitions() -> None:
+        await partitions.ensure_months(core.database, core.clock.now())
+
+    async def forget_messages() -> None:
+        await partitions.forget_messages(core.database, core.clock.now() - _INBOX_KEPT)
+
+    async def anchor_heads() -> None:
+        made = await anchor(core.database, core.clock.now())
+        await asyncio.to_thread(write_anchor, core.settings.database.anchor_file, made)
+
+    async def measure() -> None:
+        await measure_backlog(core)
+
+    return (
+        Chore(name="partitions", when="20 0 * * *", do=make_partitions),
+        Chore(name="anchor", when="5 0 * * *", do=anchor_heads),
+        Chore(name="forget-messages", when="10 3 * * *", do=forget_messages),
+        Chore(name="measure", when="* * * * *", do=measure, alone=False),
+    )
+
+
+async def measure_backlog(core: Core) -> None:
+    """Counts what waits in the database, for /metrics."""
+    depth = await core.outbox.depth()
+    async with core.database.reading(ALL) as connection:
+        armed = await connection.execute(
+            select(func.count())
+            .select_from(Deadlines)
+            .where(col(Deadlines.state) == DeadlineState.ARMED.value)
+        )
+        count = int(armed.scalar_one())
+    oldest = core.clock.now() - depth.oldest if depth.oldest else timedelta()
+    core.telemetry.backlog(
+        armed=count,
+        outbox={"ready": depth.ready, "dead": depth.dead},
+        oldest=oldest,
+        paused=core.relay.is_paused,
+    )
+
+
+def _enforce(core: Core, library: Library) -> None:
+    core.library.library = library
+    core.product.current = LiandongProduct(library)
+
+
+def _with_policies(library: Library, earlier: Iterable[Policy]) -> Library:
+    """The same library, knowing earlier policies too; today's stays the last."""
+    today = library.policy
+    return Library(
+        book=library.book,
+        policies=(*(policy for policy in earlier if policy.digest != today.digest), today),
+        calendars=library.calendars,
+        organisation=library.organisation,
+        directory=library.directory,
+        places=library.places,
+        home=library.home,
+    )
+
+
+def _system_clock(settings: Settings, database: Database) -> SystemClock:
+    return SystemClock(
+        reference=(lambda: _database_now(database)) if database.is_postgres else None,
+        tolerance=settings.runtime.clock_tolerance,
+        agreement=settings.runtime.clock_agreement,
+    )
+
+
+async def _database_now(database: Database) -> datetime:
+    try:
+        return await database.now()
+    except SQLAlchemyError as error:
+        raise OSError(f"the database does not answer ({type(error).__name__})") from error
+
+
+def _node_name() -> str:
+    return f"{socket.gethostname()}/{os.getpid()}/{new_id().hex[:8]}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
