@@ -44,7 +44,7 @@ RETURNING epoch, until
 _POSTGRES = {"now": "clock_timestamp()", "until": "clock_timestamp() + make_interval(secs => :seconds)"}
 _SQLITE = {
     "now": "strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'",
-    "until": "strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || :seconds || ' seconds') || '000'",
+    "until": "strftime('%Y-%m-%d %H:%M:%f', 'now', :seconds || ' seconds') || '000'",
 }
 
 

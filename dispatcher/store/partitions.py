@@ -78,11 +78,14 @@ async def ensure_months(database: Database, now: datetime, ahead: int = MONTHS_A
         for suffix, begin, end in months_from(now, ahead + 1):
             name = f"{table}_{suffix}"
             async with database.writing() as connection:
-                if (await connection.execute(text("SELECT to_regclass(:name)"), {"name": name})).scalar():
+                there = text("SELECT to_regclass(:name)")
+                if (await connection.execute(there, {"name": name})).scalar():
                     continue
                 span = {"begin": begin, "end": end}
                 await connection.execute(text("SET LOCAL statement_timeout = 0"))
                 await connection.execute(text(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
+                if (await connection.execute(there, {"name": name})).scalar():
+                    continue  # another node made it while we waited for the lock
                 await connection.execute(
                     text(f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
                 )
