@@ -86,8 +86,8 @@ def read(text: str, lexicon: Lexicon, situations: int = 0) -> Facts:
             mask |= supposed[fact]
         else:
             mask |= past[fact] if hit.past else live[fact]
-        if hit.start < head_end:
-            mask |= head[fact]
+            if hit.start < head_end:
+                mask |= head[fact]
     shape = numbers["letter"] if letter else numbers["brief"]
     mask |= anyhow[shape] | live[shape] | head[shape]
     return Facts(folded, mask, hits, offsets)

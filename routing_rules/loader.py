@@ -10,6 +10,7 @@ import msgspec
 
 from routing_rules.lexicon import Lexicon, expand
 from routing_rules.schema import (
+    DANGEROUS,
     DOORS,
     PLATFORMS,
     RESCUE,
@@ -144,7 +145,7 @@ class _Reading:
             name = f"words/{item.id}"
             self.check_words(f"[[item]] {item.id}", item.words)
             self.concepts[name] = Concept(
-                name=name, words=item.words, plain=item.tier not in {"gate", "police"}
+                name=name, words=item.words, plain=item.tier not in {"gate", "doubt", "police"}
             )
             when = (*when, name)
         return msgspec.structs.replace(item, layer=head.layer, division=head.division, when=when)
@@ -268,7 +269,7 @@ def _check_item(item: Item, where: str, known: set[str]) -> list[RuleFault]:
         wrong("guidance", "", "say which door is the right one and why")
     if not item.source and not item.basis:
         wrong("source", "", 'name a document or an address, or write basis = "clause"')
-    if item.tier == "gate" and not ({item.platform, *item.dual, *item.tell} & RESCUE):
+    if item.tier in DANGEROUS and not ({item.platform, *item.dual, *item.tell} & RESCUE):
         wrong("platform", item.platform, "danger always reaches a rescue line")
     if item.since and item.until and item.since > item.until:
         wrong("until", item.until, "must not lie before since")

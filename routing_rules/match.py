@@ -7,13 +7,13 @@ from routing_rules.lexicon import ANY, HEAD, LIVE
 from routing_rules.loader import Rulebook
 from routing_rules.points import asked_secrecy, asks, kind_of
 from routing_rules.ruling import Decision, Evidence, Hints, Line, Ruling, Urgency
-from routing_rules.schema import RESCUE, Item
+from routing_rules.schema import DANGEROUS, RESCUE, Item
 from routing_rules.terms import Alternative
 
 LEGAL_ZONE = dt.timezone(dt.timedelta(hours=8), "Asia/Shanghai")
 HUMAN_BELOW = 0.5
 MOST_EVIDENCE = 8
-_BASE = {"gate": 0.93, "about": 0.88, "police": 0.85, "elsewhere": 0.82, "ordinary": 0.9, "last": 0.3}
+_BASE = {"gate": 0.93, "about": 0.88, "police": 0.85, "elsewhere": 0.82, "doubt": 0.6, "ordinary": 0.9, "last": 0.3}
 _NO_HINTS = Hints()
 
 
@@ -145,13 +145,13 @@ def _ruling(
     hints: Hints,
 ) -> Ruling:
     item = winner.item
-    danger = item.tier == "gate"
+    danger = item.tier in DANGEROUS
     confidence = item.confidence or _BASE[item.tier]
     if item.contested:
         confidence = min(confidence, 0.6)
     if (
         rival is not None
-        and item.tier != "gate"
+        and item.tier not in DANGEROUS
         and rival.item.tier == item.tier
         and rival.item.platform != item.platform
     ):

@@ -49,8 +49,9 @@ SITUATIONS = (
     "hint-distress",
 )
 
-Tier = Literal["gate", "about", "police", "elsewhere", "ordinary", "last"]
-TIERS: tuple[Tier, ...] = ("gate", "about", "police", "elsewhere", "ordinary", "last")
+Tier = Literal["gate", "about", "police", "elsewhere", "doubt", "ordinary", "last"]
+TIERS: tuple[Tier, ...] = ("gate", "about", "police", "elsewhere", "doubt", "ordinary", "last")
+DANGEROUS = frozenset({"gate", "doubt"})
 Role = Literal[
     "fact",  # a word that states something
     "mask",  # a word that hides the facts inside it (打车 is not a blow)

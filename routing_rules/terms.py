@@ -3,7 +3,7 @@
 from routing_rules.lexicon import ANY, HEAD, LIVE, PAST, PLANES, SUPPOSED, Lexicon
 from routing_rules.schema import TIERS, Item
 
-_PLANE_OF_TIER = {"gate": LIVE, "about": ANY, "police": HEAD, "elsewhere": ANY, "ordinary": ANY, "last": ANY}
+_PLANE_OF_TIER = {"gate": LIVE, "about": ANY, "police": HEAD, "elsewhere": ANY, "doubt": LIVE, "ordinary": ANY, "last": ANY}
 _PREFIX = {"live": LIVE, "past": PAST, "supposed": SUPPOSED, "any": ANY, "head": HEAD}
 
 
