@@ -21,7 +21,7 @@ from aiohttp import hdrs, web
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from dashboards.live import Live, View
-from dashboards.screen import Screen
+from dashboards.screen import NATURAL, Screen
 from dashboards.words import Words, words_in
 from dispatcher.domain.library import Library
 from dispatcher.domain.stream import Actor, Role
@@ -241,11 +241,16 @@ def _most(screen: Screen) -> int:
     return max((bar.red + bar.amber for bar in screen.bars), default=1) or 1
 
 
-def left_words(words: Words, left: int, late: bool) -> str:
-    """The time left as people read it; the page's script says it in the same way."""
+def left_words(words: Words, left: int, late: bool, frame: str) -> str:
+    """The time left as people read it; the page's script says it in the same way.
+
+    Days are said of clock time only: how many hours a working day has is the calendar's affair.
+    """
     seconds = abs(left)
     hours, minutes = seconds // 3600, seconds % 3600 // 60
-    if hours >= 100:
+    if hours >= 48 and frame == NATURAL:
+        told = words.of("time", "{d} d {h} h").format(d=hours // 24, h=hours % 24)
+    elif hours >= 100:
         told = words.of("time", "{h} h").format(h=hours)
     elif hours:
         told = words.of("time", "{h} h {min} min").format(h=hours, min=f"{minutes:02d}")

@@ -28,7 +28,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     instant; ``frame`` names the calendar it runs by, or `NATURAL`."""
 
     id: UUID
-    no: str
+    no: str  # without the line it begins with
     line: str
     title: str
     unit: str
@@ -94,11 +94,12 @@ def build(
         if frame not in hours and calendar is not None:
             hours[frame] = _hours(calendar, at)
         left = case.due - at if calendar is None else calendar.remaining(at, case.due)
+        line = case.platform.partition("-")[0]
         lines.append(
             Line(
                 id=case.id,
-                no=case.number,
-                line="110" if case.platform.startswith("110-") else "12345",
+                no=case.number.removeprefix(f"{line}-"),
+                line=line,
                 title=masked(case.title),
                 unit=_unit(case.unit, library),
                 region=_region(case.division, library),
@@ -158,7 +159,7 @@ def _region(division: str, library: Library) -> str:
     """The county or prefecture, as short as it is unmistakable."""
     places = library.places
     code = division[:6]
-    return places.name(code) if places.knows(code) else division
+    return places.division(code).short if places.knows(code) else division
 
 
 _GROUPS: Final[dict[str, tuple[Stage, ...]]] = {
@@ -208,7 +209,7 @@ def _regions(counts: Counts, library: Library) -> tuple[Region, ...]:
     return tuple(
         Region(
             code=code,
-            name=library.places.name(code),
+            name=library.places.division(code).short,
             open=(count := open_[code[:4]]),
             red=lamps[code[:4], "red"],
             amber=lamps[code[:4], "amber"],

@@ -77,6 +77,7 @@ TIME: Final[Mapping[str, str]] = MappingProxyType(
     {
         "late": "{t} late",
         "left": "{t} left",
+        "days": "{d} d {h} h",
         "long": "{h} h",
         "hours": "{h} h {min} min",
         "minutes": "{min} min {s} s",

@@ -30,12 +30,13 @@
   // China has kept UTC+8 without summer time since 1992; the reader's own time zone does not matter.
   const legal = (milliseconds) => new Date(milliseconds + 8 * 3600000);
 
-  function leftWords(left, late) {
+  function leftWords(left, late, frame) {
     const seconds = Math.abs(left);
     const hours = Math.floor(seconds / 3600);
     const minutes = Math.floor((seconds % 3600) / 60);
     let told;
-    if (hours >= 100) told = fill(words["time.long"], { h: hours });
+    if (hours >= 48 && frame === "") told = fill(words["time.days"], { d: Math.floor(hours / 24), h: hours % 24 });
+    else if (hours >= 100) told = fill(words["time.long"], { h: hours });
     else if (hours) told = fill(words["time.hours"], { h: hours, min: two(minutes) });
     else told = fill(words["time.minutes"], { min: minutes, s: two(seconds % 60) });
     return fill(words[late || left < 0 ? "time.late" : "time.left"], { t: told });
@@ -63,7 +64,7 @@
     const known = model.left.get(line.id);
     if (!known) return;
     const left = Math.floor(known.left - passed(line.frame));
-    set(row.querySelector(".left"), leftWords(left, known.late));
+    set(row.querySelector(".left"), leftWords(left, known.late, line.frame));
   }
 
   function drawLine(row, line) {

@@ -120,7 +120,7 @@ class Board:
             rows = (await connection.execute(statement)).all()
         return tuple(_open_case(row) for row in rows)
 
-    async def counts(self, scope: Scope, since: datetime, units: int = 8) -> Counts:
+    async def counts(self, scope: Scope, since: datetime, units: int = 16) -> Counts:
         """Counts over all open cases, and receipts since an instant. Reads every open row: ask it with measure."""
         line, prefecture = _line(), func.substr(col(Streams.division), 1, 4)
         keys = (line, prefecture, col(Streams.stage), col(Streams.lamp), col(Streams.danger))
