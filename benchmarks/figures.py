@@ -60,6 +60,10 @@ class Figures:
             raise ValueError(f"figure {name!r} is {value}; a benchmark reports finite numbers only")
         self._by_name[name] = Figure(value=value, unit=unit, aim=aim, ok=ok)
 
+    def value(self, name: str) -> float:
+        """A figure measured earlier in this run; KeyError when there is none of that name."""
+        return self._by_name[name].value
+
     @property
     def all_ok(self) -> bool:
         """True unless a figure missed its aim; figures without an aim do not count."""

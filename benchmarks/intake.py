@@ -1,0 +1,266 @@
+"""Full intake (classify → rule → decide → case, events, deadlines, outbox; durable; acknowledged), 64 senders.
+
+Beside it in the same run: (a) the same rows inserted set-based without any of our code, in the batches the writer
+made, on the same full tables; (b) the same work through one ORM session for each request.
+
+`python -m benchmarks.intake [--quick|--full] [--json]`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from benchmarks.figures import Figures, Options, read_options
+from benchmarks.ground import MONDAY, engines, fill, library, store, submissions
+from dispatcher.domain.product import LiandongProduct
+from dispatcher.domain.stream import Submission
+from dispatcher.runtime.clock import ManualClock
+from dispatcher.store import codec, tables
+from dispatcher.store.database import EVERYTHING, SESSION, Database, sqlite_pragmas
+from dispatcher.store.postgres import (
+    APPEND,
+    INSERT_OUTBOX,
+    INSERT_STREAMS,
+    INSERT_TEXTS,
+    UPSERT_DEADLINES,
+    UPSERT_SEALED,
+)
+from dispatcher.store.sqlite import (
+    INSERT_ANSWER,
+    INSERT_EVENT,
+    INSERT_STREAM,
+    INSERT_TEXT,
+    UPSERT_DEADLINE,
+    UPSERT_KEY,
+    UPSERT_VAULT,
+    _rows,
+)
+from dispatcher.store.sqlite import (
+    INSERT_OUTBOX as LITE_OUTBOX,
+)
+from dispatcher.store.staging import EVENT_COLUMNS, INBOX_COLUMNS, Loaded, Rows, Staging
+from dispatcher.store.vault import Vault
+from dispatcher.store.writer import Writer
+
+SENDERS = 64
+
+
+async def at_inbox(writer: Writer, work: Sequence[Submission]) -> tuple[float, list[float]]:
+    """Seconds for all, and each one's latency, with 64 senders that wait for every answer."""
+    waiting = iter(work)
+    latencies: list[float] = []
+
+    async def sender() -> None:
+        for sent in waiting:
+            began = time.perf_counter()
+            await writer.submit(sent)
+            latencies.append(time.perf_counter() - began)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(sender() for _ in range(SENDERS)))
+    return time.perf_counter() - began, latencies
+
+
+def staged(product: LiandongProduct, work: Sequence[Submission]) -> list[Rows]:
+    """The very rows our writer would write for this work, in batches of 64, made ahead of the raw measurement."""
+    vault = Vault(b"benchmark".ljust(32, b"."))
+    batches = []
+    for start in range(0, len(work), SENDERS):
+        staging = Staging(product, vault, Loaded(streams={}, answers={}), MONDAY)
+        for sent in work[start : start + SENDERS]:
+            staging.submit(sent, codec.command_digest(sent.command, sent.actor.id, vault.command_key))
+        batches.append(staging.rows())
+    return batches
+
+
+async def raw_postgres(url: str, batches: Sequence[Rows]) -> float:
+    """The same statements on the same tables, rows ready in memory, one commit a batch."""
+    connection: Any = await asyncpg.connect(
+        Database(url).dsn, server_settings={**SESSION, "liandong.scope": EVERYTHING}
+    )
+    columns = [
+        (
+            _turned(rows.inserts),
+            _turned(rows.deadlines),
+            _turned(rows.outbox),
+            _turned(rows.texts),
+            _turned(rows.sealed),
+            len(rows.events),
+            _turned(rows.events) or ((),) * len(EVENT_COLUMNS),
+            _turned(rows.answers) or ((),) * len(INBOX_COLUMNS),
+        )
+        for rows in batches
+    ]
+    began = time.perf_counter()
+    for streams, deadlines, outbox, texts, sealed, count, events, answers in columns:
+        await connection.execute("BEGIN")
+        await connection.execute(INSERT_STREAMS, *streams)
+        await connection.execute(UPSERT_DEADLINES, *deadlines)
+        if outbox:
+            await connection.execute(INSERT_OUTBOX, *outbox)
+        await connection.execute(INSERT_TEXTS, *texts)
+        await connection.execute(UPSERT_SEALED, *sealed, "raw")
+        await connection.fetchval(APPEND, count, *events, *answers)
+        await connection.execute("COMMIT")
+    taken = time.perf_counter() - began
+    await connection.close()
+    return taken
+
+
+def _turned(rows: Sequence[tuple[object, ...]]) -> tuple[tuple[object, ...], ...]:
+    return tuple(zip(*rows, strict=True)) if rows else ()
+
+
+def raw_sqlite(path: str, batches: Sequence[Rows]) -> float:
+    """As on PostgreSQL, through executemany on one connection."""
+    connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+    for pragma in sqlite_pragmas():
+        connection.execute(pragma)
+    (base,) = connection.execute("SELECT value FROM position").fetchone()
+    ready: list[list[tuple[str, list[list[object]]]]] = []
+    for rows in batches:
+        events = [[base + n, *row] for n, row in enumerate(_rows(rows.events), 1)]
+        base += len(events)
+        ready.append(
+            [
+                (INSERT_STREAM, _rows(rows.inserts)),
+                (UPSERT_DEADLINE, _rows(rows.deadlines)),
+                (LITE_OUTBOX, _rows(rows.outbox)),
+                (INSERT_TEXT, _rows(rows.texts)),
+                (UPSERT_VAULT, [[id_.hex, sealed] for id_, sealed, _ in rows.sealed]),
+                (UPSERT_KEY, [[id_.hex, "raw", wrapped] for id_, _, wrapped in rows.sealed]),
+                ("UPDATE position SET value = value + ?", [[len(events)]]),
+                (INSERT_EVENT, events),
+                (INSERT_ANSWER, _rows(rows.answers)),
+            ]
+        )
+    began = time.perf_counter()
+    for statements in ready:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement, values in statements:
+            connection.executemany(statement, values)
+        connection.execute("COMMIT")
+    taken = time.perf_counter() - began
+    connection.close()
+    return taken
+
+
+async def through_orm(database: Database, product: LiandongProduct, work: Sequence[Submission]) -> float:
+    """One ORM session a request, committing its own rows: the same decision, the same tables, 64 at a time."""
+    vault = Vault(b"benchmark".ljust(32, b"."))
+    waiting = iter(work)
+    table_of = {
+        "inserts": tables.Streams,
+        "deadlines": tables.Deadlines,
+        "outbox": tables.Outbox,
+        "texts": tables.Texts,
+    }
+    position = asyncio.Lock()
+    async with database.looking() as connection:
+        found = await connection.execute(tables.Position.__table__.select())  # type: ignore[attr-defined]
+        at = [int(found.one().value)]
+
+    async def request(sent: Submission) -> None:
+        staging = Staging(product, vault, Loaded(streams={}, answers={}), MONDAY)
+        staging.submit(sent, codec.command_digest(sent.command, sent.actor.id, vault.command_key))
+        rows = staging.rows()
+        from dispatcher.store.staging import DEADLINE_COLUMNS, OUTBOX_COLUMNS, STREAM_COLUMNS
+
+        names = {
+            "inserts": [n for n, _ in STREAM_COLUMNS],
+            "deadlines": [n for n, _ in DEADLINE_COLUMNS],
+            "outbox": [n for n, _ in OUTBOX_COLUMNS],
+            "texts": ["stream_id", "no", "field", "words", "salt"],
+        }
+        async with database.writing() as connection, AsyncSession(connection) as session:
+            for group, columns in names.items():
+                for row in getattr(rows, group):
+                    session.add(table_of[group](**_fields(columns, row)))
+            async with position:
+                base = at[0]
+                at[0] += len(rows.events)
+            for n, event in enumerate(rows.events, 1):
+                fields = dict(zip([c for c, _ in EVENT_COLUMNS], event, strict=True))
+                session.add(tables.Events(**_fields(["position", *fields], (base + n, *event))))
+            for id_, sealed, wrapped in rows.sealed:
+                session.add(tables.VaultRows(stream_id=id_, sealed=sealed))
+                session.add(tables.VaultKeys(stream_id=id_, master="orm", wrapped=wrapped))
+            await session.execute(
+                insert(tables.Inbox).values(
+                    [dict(zip([c for c, _ in INBOX_COLUMNS], answer, strict=True)) for answer in rows.answers]
+                )
+            )
+            await session.flush()
+
+    async def sender() -> None:
+        for sent in waiting:
+            await request(sent)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(sender() for _ in range(SENDERS)))
+    return time.perf_counter() - began
+
+
+def _fields(columns: Sequence[str], row: Sequence[object]) -> dict[str, Any]:
+    return dict(zip(columns, row, strict=True))
+
+
+async def measure(name: str, url: str, options: Options, figures: Figures) -> None:
+    """One engine."""
+    count = options.pick(quick=4_000, normal=20_000, full=30_000)
+    orm_count = options.pick(quick=400, normal=1_500, full=3_000)
+    held = options.pick(quick=20_000, normal=200_000, full=1_000_000)
+    product = LiandongProduct(library())
+    clock = ManualClock(MONDAY)
+    async with store(url, product, clock) as (database, writer):
+        await fill(database, writer, clock, held)
+        await at_inbox(writer, submissions(500, first=50_000_000))
+        ours: list[float] = []
+        raws: list[float] = []
+        latencies: list[float] = []
+        rounds = 3
+        for turn in range(rounds):  # ours and raw in turn, so that a noisy machine is noisy for both
+            share = count // rounds
+            taken, spent = await at_inbox(writer, submissions(share, first=turn * share))
+            ours.append(share / taken)
+            latencies += spent
+            batches = staged(product, submissions(share, first=60_000_000 + turn * share))
+            if database.is_postgres:
+                raw = await raw_postgres(url, batches)
+            else:
+                path = str(database.path)
+                raw = await asyncio.to_thread(raw_sqlite, path, batches)
+            raws.append(share / raw)
+        orm = orm_count / await through_orm(database, product, submissions(orm_count, first=70_000_000))
+    rate, bare = sorted(ours)[rounds // 2], sorted(raws)[rounds // 2]
+    latencies.sort()
+    figures.add(f"{name}_of_raw", rate / bare, "share", ">= 0.35", rate / bare >= 0.35)
+    figures.add(f"{name}_times_orm", rate / orm, "times", ">= 10", rate / orm >= 10)
+    figures.add(f"{name}_per_s", rate, "cases/s")
+    figures.add(f"{name}_raw_per_s", bare, "cases/s")
+    figures.add(f"{name}_orm_per_s", orm, "cases/s")
+    figures.add(f"{name}_p99_ms", latencies[int(len(latencies) * 0.99)] * 1000, "ms")
+    figures.add(f"{name}_held_cases", held, "cases")
+
+
+def main() -> int:
+    """Measure both engines."""
+    options = read_options("full intake beside the raw engine and beside an ORM session for each request")
+    figures = Figures()
+    with engines(("postgres", "sqlite")) as urls:
+        for name, url in urls.items():
+            asyncio.run(measure(name, url, options, figures))
+    figures.print_all(options.as_json)
+    return 0 if figures.all_ok else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
