@@ -20,6 +20,10 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
+from adapters.http_api.app import PREFIX
+from adapters.http_api.app import build as build_api
+from adapters.http_api.identity import KeptTokens
+from adapters.http_api.services import Services
 from adapters.journal.outbound import Journal
 from dashboards.live import Live
 from dashboards.page import LivePage
@@ -48,11 +52,12 @@ from dispatcher.store.database import ALL, Database
 from dispatcher.store.leases import Leases
 from dispatcher.store.listen import Listener
 from dispatcher.store.merkle import anchor, write_anchor
+from dispatcher.store.numbers import Numbers
 from dispatcher.store.outbox import Outbox
 from dispatcher.store.releases import Release, Releases
 from dispatcher.store.staging import BatchSeen
 from dispatcher.store.tables import Deadlines
-from dispatcher.store.vault import Vault
+from dispatcher.store.vault import Vault, new_salt
 from dispatcher.store.writer import Writer
 from dispatcher.views.board import Board
 from routing_rules.loader import dump
@@ -132,7 +137,26 @@ def _live_page(core: Core) -> Built:
     return Built(attached=Attached(kind="live-page", routes=page.routes()))
 
 
+def _http_api(core: Core) -> Built:
+    services = Services(
+        inbox=core.inbox,
+        database=core.database,
+        codec=CODEC,
+        vault=core.vault,
+        clock=core.clock,
+        library=core.library,
+        accounts=KeptTokens(core.accounts),
+        numbers=Numbers(core.database),
+        letters=core.outbox,
+        new_id=new_id,
+        new_salt=new_salt,
+        body_limit=core.settings.http.body_limit,
+    )
+    return Built(attached=Attached(kind="http-api", mounts=((PREFIX, build_api(services)),)))
+
+
 SPECS: tuple[AdapterSpec, ...] = (
+    AdapterSpec(kind="http-api", carries=frozenset(), build=_http_api),
     AdapterSpec(kind="journal", carries=frozenset(EFFECTS), build=_journal),
     AdapterSpec(kind="live-page", carries=frozenset(), build=_live_page),
 )

@@ -16,7 +16,7 @@ from dispatcher.domain.lifecycle import allowed_names
 from dispatcher.domain.stream import Role
 from dispatcher.domain.values import Personal
 from dispatcher.store.codec import decode_state
-from dispatcher.store.database import tree_prefix
+from dispatcher.store.database import Database, tree_prefix
 from dispatcher.store.tables import Deadlines, Streams, Texts, VaultKeys, VaultRows
 from dispatcher.store.vault import CannotUnseal, Vault
 from dispatcher.views import words
@@ -267,6 +267,13 @@ async def id_of_number(viewer: Viewer, number: str) -> UUID | None:
     async with viewer.database.reading(viewer.scope) as connection:
         rows = (await connection.execute(statement.limit(2))).all()
     return next((row.id for row in rows if viewer.sees(state_of(row.state))), None)
+
+
+async def number_of(database: Database, id_: UUID) -> str | None:
+    """The number a case was registered under, or None. For the edge that registered it, not for viewers."""
+    statement = select(col(Streams.number)).where(col(Streams.id) == id_)
+    async with database.looking() as connection:
+        return (await connection.execute(statement)).scalar_one_or_none()
 
 
 def narrowed(filters: Filters) -> list[ColumnElement[bool]]:
