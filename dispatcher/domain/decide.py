@@ -48,6 +48,8 @@ def decide(draft: Draft, command: c.AnyCommand, other: Draft | None) -> None:
 
 def _dispatch(draft: Draft, command: c.AnyCommand, other: Draft | None) -> None:
     match command:
+        case c.ExpireDeadline():  # first: a storm at 17:30 is nothing but these
+            due.expire(draft, command)
         case c.RegisterCase():
             intake.register(draft, command)
         case c.SupplementCase():
@@ -152,8 +154,6 @@ def _dispatch(draft: Draft, command: c.AnyCommand, other: Draft | None) -> None:
             police.feedback(draft, command)
         case c.ClosePoliceOrder():
             closing.close_police(draft, command)
-        case c.ExpireDeadline():
-            due.expire(draft, command)
         case c.ReportNoticeFailed():
             due.notice_failed(draft, command)
         case c.HoldCase():

@@ -29,6 +29,8 @@ from dispatcher.domain.stream import (
 )
 from dispatcher.domain.values import Said
 
+_NOBODY_ASKS = b"{}"
+"""The answer to a due deadline: no sender waits for it."""
 _DUE = uuid5(NAMESPACE_URL, "urn:liandong:deadline")
 
 
@@ -102,7 +104,9 @@ class LiandongProduct:
             texts=tuple(ledger.texts),
             sealed=tuple(ledger.sealed),
             erased=tuple(ledger.erased),
-            answer=msgspec.json.encode(answer_of(draft.case)),
+            answer=_NOBODY_ASKS
+            if command.__class__ is c.ExpireDeadline
+            else msgspec.json.encode(answer_of(draft.case)),
         )
 
     def expire(self, ref: StreamRef, clock: str, milestone: str, due: datetime) -> Submission:
