@@ -209,13 +209,9 @@ class Service:
             reasons.append(self._stage.value)
         if not parts.clock.steady:
             reasons.append("clocks part")
-        database = "up"
-        try:
-            async with asyncio.timeout(_ANSWER_WITHIN.total_seconds()):
-                await parts.store.now()
-        except (OSError, TimeoutError):
-            database = "down"
-            reasons.append("database down")
+        database = await self._database_state()
+        if database != "up":
+            reasons.append(f"database {database}")
         offset = parts.clock.offset
         return Readiness(
             ready=not reasons,
@@ -227,6 +223,16 @@ class Service:
             relay="paused" if parts.relay.is_paused else "running",
             position=parts.feed.position,
         )
+
+    async def _database_state(self) -> str:
+        if self._stage is not Stage.SERVING:
+            return "not asked"  # a question would open it again
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN.total_seconds()):
+                await self._parts.store.now()
+        except (OSError, TimeoutError):
+            return "down"
+        return "up"
 
     async def reload(self) -> bool:
         """Reads lists and calendars again; on a fault the old ones stay in force.

@@ -1,0 +1,157 @@
+"""Wiring: no effect without its one carrier, and a stop that loses no acknowledged command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import get_args
+from uuid import UUID, uuid5
+
+import pytest
+
+from dispatcher.domain import commands as c
+from dispatcher.domain import effects as f
+from dispatcher.domain.authority import ROLES
+from dispatcher.domain.failures import failure_of
+from dispatcher.domain.stream import Actor, Effect, Role, Submission
+from dispatcher.ports import Outcome
+from dispatcher.runtime.service import Attached, Service
+from dispatcher.settings import Settings, load_settings
+from dispatcher.store.errors import Unavailable
+from dispatcher.wiring import (
+    EFFECTS,
+    SPECS,
+    AdapterSpec,
+    Built,
+    Core,
+    WiringFault,
+    build_service,
+    carriers_of,
+    writing,
+)
+
+SPACE = UUID("6b1f7c0e-0000-4000-8000-000000000000")
+AGENT = Actor(id="agent-1", roles=(Role.AGENT_12345,), platform="12345-630100", division="630100")
+CASE = uuid5(SPACE, "case")
+GIVEN_UP: tuple[Effect, ...] = (
+    f.Notify(case=CASE, number="1", to=f.Recipient(role="unit-lead", unit="x"), template="assigned"),
+    f.TellCitizen(case=CASE, number="1", template="closed"),
+    f.PassOrder(case=CASE, number="1", origin="12345-630100", to="110-630100", kind="transfer"),
+    f.PassOrder(case=CASE, number="1", origin="12345-630100", to="110-630100", kind="hand-over"),
+    f.ReturnResult(case=CASE, number="1", to="110-630100", peer_case=None, peer_number="2", result="solved"),
+    f.AlertLine(case=CASE, number="1", line="119"),
+)
+
+
+def _spec(kind: str, *carries: type[Effect]) -> AdapterSpec:
+    return AdapterSpec(
+        kind=kind, carries=frozenset(carries), build=lambda _: Built(attached=Attached(kind=kind))
+    )
+
+
+def test_the_shipped_adapters_carry_every_effect_once() -> None:
+    assert set(carriers_of(SPECS, EFFECTS)) == set(get_args(f.AnyEffect))
+
+
+def test_effects_without_a_carrier_or_with_two_are_all_named() -> None:
+    specs = (_spec("one", f.Notify, f.TellCitizen), _spec("other", f.Notify))
+
+    with pytest.raises(WiringFault) as caught:
+        carriers_of(specs, (f.Notify, f.TellCitizen, f.PassOrder))
+
+    assert "Notify: one and other" in str(caught.value)
+    assert "PassOrder: nobody" in str(caught.value)
+    assert "TellCitizen" not in str(caught.value)
+
+
+@pytest.mark.parametrize("effect", GIVEN_UP, ids=lambda effect: type(effect).__name__)
+def test_every_effect_given_up_is_reported_by_a_command_that_the_system_may_send(effect: Effect) -> None:
+    told = failure_of(SPACE, effect, "no such line")
+
+    assert told is not None
+    assert Role.SYSTEM in ROLES[type(told.command)]
+    assert told == failure_of(SPACE, effect, "no such line")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(
+        None,
+        {
+            "LIANDONG_DATABASE_URL": f"sqlite:///{tmp_path}/wired.db",
+            "LIANDONG_VAULT_KEY_FILE": str(tmp_path / "vault.key"),
+            "LIANDONG_DATA_CACHE": str(tmp_path / "cache"),
+            "LIANDONG_HTTP_PORT": "0",
+        },
+        folder=tmp_path,
+    )
+
+
+@pytest.fixture
+async def started(settings: Settings) -> AsyncIterator[tuple[Service, Core]]:
+    service, core = build_service(settings)
+    await service.start()
+    yield service, core
+    await service.stop()
+
+
+def _register(number: int) -> Submission:
+    case = uuid5(SPACE, f"case {number}")
+    return Submission(
+        message_id=uuid5(SPACE, f"message {number}"),
+        command=c.RegisterCase(
+            case=case,
+            platform="12345-630100",
+            number=f"2611220{number:04d}",
+            words=f"小区路灯第{number}盏不亮",
+            division="630102",
+        ),
+        actor=AGENT,
+        salt=case.bytes,
+    )
+
+
+async def test_what_was_acknowledged_before_a_stop_is_there_afterwards(
+    started: tuple[Service, Core], settings: Settings
+) -> None:
+    service, core = started
+    asked = [asyncio.create_task(core.inbox.submit(_register(number))) for number in range(40)]
+    await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+
+    await service.stop()
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+
+    taken = {number: o for number, o in enumerate(outcomes) if isinstance(o, Outcome)}
+    assert taken
+    assert all(isinstance(o, (Outcome, Unavailable)) for o in outcomes)
+    async with writing(settings) as later:
+        for number, outcome in taken.items():
+            again = await later.inbox.submit(_register(number))
+            assert again.repeated
+            assert again.answer == outcome.answer
+
+
+async def test_a_service_that_stopped_takes_nothing_and_may_be_stopped_again(
+    started: tuple[Service, Core],
+) -> None:
+    service, core = started
+
+    await service.stop()
+    await service.stop()
+
+    assert not (await service.readiness()).ready
+    with pytest.raises(Unavailable):
+        await core.inbox.submit(_register(1))
+
+
+async def test_commands_and_rulings_are_counted(settings: Settings) -> None:
+    async with writing(settings) as core:
+        await core.inbox.submit(_register(1))
+        await core.inbox.submit(_register(1))
+
+        page = core.telemetry.page().decode()
+
+    assert 'liandong_commands_total{kind="register-case",outcome="accepted"} 1.0' in page
+    assert 'liandong_commands_total{kind="register-case",outcome="repeated"} 1.0' in page
+    assert "liandong_rulings_total{item=" in page
