@@ -54,7 +54,7 @@ parts: $(STAMP)
 	@sh .ci/parts
 
 bench: $(STAMP)
-	@for name in $$(ls benchmarks | sed -n 's/^\([a-z]*\)\.py$$/\1/p' | grep -v -x figures); do \
+	@for name in $$(ls benchmarks | sed -n 's/^\([a-z]*\)\.py$$/\1/p' | grep -v -x -e figures -e ground -e soak); do \
 		echo "== $$name"; $(BIN)/python -m benchmarks.$$name --quick --json || exit 1; done
 
 soak: $(STAMP)
