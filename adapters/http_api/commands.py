@@ -34,7 +34,7 @@ def endpoints() -> tuple[tuple[str, type[ApiView]], ...]:
 
 def _view(cls: type[CaseCommand]) -> type[ApiView]:
     model = model_of(cls, leave_out=frozenset({"case"}), name=f"{cls.__name__}In")
-    empty = not model.model_json_schema().get("required")
+    empty = not any(field.is_required() for field in model.model_fields.values())
     doc = inspect.cleandoc(cls.__doc__ or "")
 
     async def run(view: ApiView, body: BaseModel, key: str | None, case: UUID | None) -> web.Response:

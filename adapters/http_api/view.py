@@ -184,8 +184,9 @@ class _StrictBody(BodyGetter):  # type: ignore[misc]  # the library carries no t
     """Reads the body once, bounded, and lets pydantic decode it: no numbers that are none, no endless nesting."""
 
     def __init__(self, args_spec: dict[str, Any], default_values: dict[str, Any]) -> None:
-        super().__init__(args_spec, default_values)
-        self._may_be_empty = not self.model.model_json_schema().get("required")
+        # Not the library's: it would draw up each model's schema once more, and there are sixty of them at a start.
+        (self.arg_name, self.model), *_ = args_spec.items()
+        self._may_be_empty = not any(field.is_required() for field in self.model.model_fields.values())
 
     async def inject(self, request: web.Request, args_view: list[Any], kwargs_view: dict[str, Any]) -> None:
         limit = request.config_dict[SERVICES].body_limit
