@@ -9,7 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from dispatcher.store.errors import StoreError
-from dispatcher.store.staging import DueRow, Loaded, Rows
+from dispatcher.store.rows import DueRow, Loaded, Rows
 
 
 class Again(StoreError):

@@ -12,7 +12,7 @@ import asyncpg
 
 from dispatcher.store.database import EVERYTHING, SESSION, Database
 from dispatcher.store.engine import Again, BadData, Lost
-from dispatcher.store.staging import (
+from dispatcher.store.rows import (
     DEADLINE_COLUMNS,
     EVENT_COLUMNS,
     INBOX_COLUMNS,
@@ -27,6 +27,15 @@ from dispatcher.store.staging import (
 
 CHANNEL = "liandong_events"
 """One NOTIFY a batch, with the new position: a hint to wake up, never the truth."""
+
+PLANS = {
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""Every statement here is a walk along an index. Without statistics yet (a fresh table, a restore) PostgreSQL would
+scan or sort: measured, a claim of 1,000 among 24,000 due took ten times as long."""
 
 Columns = Sequence[tuple[str, str]]
 
@@ -233,7 +242,7 @@ class PostgresEngine:
                 command_timeout=30,
                 max_inactive_connection_lifetime=0,
                 reset=_keep,
-                server_settings={**SESSION, "liandong.scope": EVERYTHING},
+                server_settings={**SESSION, **PLANS, "liandong.scope": EVERYTHING},
             )
 
     async def close(self) -> None:

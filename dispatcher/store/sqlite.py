@@ -13,7 +13,7 @@ from uuid import UUID
 
 from dispatcher.store.database import Database, sqlite_pragmas
 from dispatcher.store.engine import Again, BadData, Lost
-from dispatcher.store.staging import (
+from dispatcher.store.rows import (
     DEADLINE_COLUMNS,
     EVENT_COLUMNS,
     INBOX_COLUMNS,

@@ -6,7 +6,7 @@ No I/O here. A command is staged completely or not at all, so that one bad comma
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
@@ -16,7 +16,9 @@ from dispatcher.domain.errors import KeyReused, Refused
 from dispatcher.domain.stream import (
     Change,
     DeadlineState,
+    Planned,
     Product,
+    Recorded,
     StreamRef,
     StreamRow,
     Submission,
@@ -24,161 +26,13 @@ from dispatcher.domain.stream import (
 )
 from dispatcher.store import codec
 from dispatcher.store.errors import Failed, Unreadable
+from dispatcher.store.rows import DueRow, Loaded, Rows, StoredStream
 from dispatcher.store.vault import Vault, new_salt, sealed_digest, text_digest
 
 log = logging.getLogger(__name__)
 
 EFFECTS_PER_VERSION = 1000
 """A lane number is version × this + the effect's place in the command: it grows without a counter."""
-
-
-class StoredStream(msgspec.Struct, frozen=True, gc=False):
-    """A stream row as the writer loads it."""
-
-    id: UUID
-    kind: str
-    version: int
-    head: bytes
-    last_at: datetime
-    state: bytes
-    platform: str
-    division: str
-
-
-class StoredAnswer(msgspec.Struct, frozen=True, gc=False):
-    """A message that was taken before."""
-
-    message_id: UUID
-    digest: bytes
-    answer: bytes
-    position: int
-
-
-class Loaded(msgspec.Struct, frozen=True):
-    """What a transaction read under its locks."""
-
-    streams: dict[UUID, StoredStream]
-    answers: dict[UUID, StoredAnswer]
-
-
-class DueRow(msgspec.Struct, frozen=True, gc=False):
-    """An armed deadline whose instant has passed."""
-
-    stream_id: UUID
-    clock: str
-    milestone: str
-    due: datetime
-
-
-class Rows:
-    """Everything one transaction writes, as plain tuples in the order of the columns named beside them."""
-
-    __slots__ = (
-        "answers",
-        "clears",
-        "deadlines",
-        "erased",
-        "events",
-        "inserts",
-        "moved",
-        "outbox",
-        "sealed",
-        "texts",
-        "updates",
-    )
-
-    def __init__(self) -> None:
-        self.inserts: list[tuple[object, ...]] = []  # STREAM_COLUMNS
-        self.updates: list[tuple[object, ...]] = []  # STREAM_COLUMNS
-        self.clears: list[tuple[UUID, datetime]] = []  # id, erased
-        self.moved: list[tuple[UUID, str, str]] = []  # id, platform, division
-        self.erased: list[UUID] = []
-        self.events: list[tuple[object, ...]] = []  # EVENT_COLUMNS without position
-        self.deadlines: list[tuple[object, ...]] = []  # DEADLINE_COLUMNS
-        self.outbox: list[tuple[object, ...]] = []  # OUTBOX_COLUMNS
-        self.answers: list[tuple[object, ...]] = []  # INBOX_COLUMNS, position relative to the batch
-        self.texts: list[tuple[object, ...]] = []  # stream_id, no, field, words, salt
-        self.sealed: list[tuple[UUID, bytes, bytes]] = []  # stream_id, sealed, wrapped
-
-    @property
-    def empty(self) -> bool:
-        """Nothing to write."""
-        return not (self.events or self.answers or self.deadlines or self.updates or self.inserts)
-
-
-STREAM_COLUMNS = (
-    ("id", "uuid"),
-    ("stream_kind", "text"),
-    ("version", "bigint"),
-    ("head", "bytea"),
-    ("last_at", "timestamptz"),
-    ("state", "bytea"),
-    ("platform", "text"),
-    ("division", "text"),
-    ("stage", "text"),
-    ("open", "boolean"),
-    ("number", "text"),
-    ("holder", "text"),
-    ("unit", "text"),
-    ("urgency", "text"),
-    ("kind", "text"),
-    ("category", "text"),
-    ("item", "text"),
-    ("lamp", "text"),
-    ("danger", "boolean"),
-    ("received", "timestamptz"),
-    ("due", "timestamptz"),
-    ("title", "text"),
-    ("caller_mac", "bytea"),
-)
-EVENT_COLUMNS = (
-    ("at", "timestamptz"),
-    ("stream_kind", "text"),
-    ("stream_id", "uuid"),
-    ("version", "bigint"),
-    ("kind", "text"),
-    ("body", "bytea"),
-    ("hash", "bytea"),
-    ("by", "text"),
-    ("unit", "text"),
-    ("message_id", "uuid"),
-    ("versions", "text"),
-    ("digests", "bytea"),
-    ("platform", "text"),
-    ("division", "text"),
-)
-DEADLINE_COLUMNS = (
-    ("stream_id", "uuid"),
-    ("clock", "text"),
-    ("milestone", "text"),
-    ("due", "timestamptz"),
-    ("state", "text"),
-    ("provisional", "boolean"),
-    ("platform", "text"),
-    ("division", "text"),
-)
-OUTBOX_COLUMNS = (
-    ("key", "uuid"),
-    ("created", "timestamptz"),
-    ("lane", "text"),
-    ("no", "bigint"),
-    ("stream_kind", "text"),
-    ("stream_id", "uuid"),
-    ("receiver", "text"),
-    ("kind", "text"),
-    ("body", "bytea"),
-    ("state", "text"),
-    ("attempts", "integer"),
-    ("next_try", "timestamptz"),
-    ("last_error", "text"),
-)
-INBOX_COLUMNS = (
-    ("message_id", "uuid"),
-    ("at", "timestamptz"),
-    ("digest", "bytea"),
-    ("answer", "bytea"),
-    ("position", "bigint"),
-)
 
 
 class _Working:
@@ -216,12 +70,35 @@ class _Working:
         self.dirty = False
 
 
+class _Touched:
+    """A stream while one change is being encoded; `apply` makes it so."""
+
+    __slots__ = ("head", "proofs", "raw", "row", "state", "version", "work")
+
+    def __init__(self, work: _Working, state: msgspec.Struct, row: StreamRow) -> None:
+        self.work = work
+        self.state = state
+        self.row = row
+        self.version = work.version
+        self.head = work.head
+        self.raw = b""
+        self.proofs: list[codec.Proof] = []
+
+    def apply(self, at: datetime) -> None:
+        work = self.work
+        work.version, work.head = self.version, self.head
+        work.state, work.raw = self.state, self.raw
+        work.last_at = at
+        work.row = self.row
+        work.scope = (self.row.platform, self.row.division)
+        work.dirty = True
+
+
 class Staged(msgspec.Struct, frozen=True):
     """A command that was taken. ``ordinal`` counts the batch's events up to and including its own."""
 
     answer: bytes
     ordinal: int
-    change: Change
 
 
 class Repeated(msgspec.Struct, frozen=True):
@@ -240,10 +117,11 @@ class Staging:
         self._vault = vault
         self._loaded = loaded
         self._now = now.astimezone(UTC)
-        self._streams: dict[StreamRef, _Working] = {}
-        self._deadlines: dict[tuple[UUID, str, str], tuple[object, ...]] = {}
-        self._texts: dict[tuple[UUID, int], tuple[object, ...]] = {}
-        self._sealed: dict[UUID, tuple[UUID, bytes, bytes]] = {}
+        # Keyed by the ids' integers: hashing a UUID runs Python code, and it happens dozens of times a command.
+        self._streams: dict[int, _Working] = {}
+        self._deadlines: dict[tuple[int, str, str], tuple[object, ...]] = {}
+        self._texts: dict[tuple[int, int], tuple[object, ...]] = {}
+        self._sealed: dict[int, tuple[UUID, bytes, bytes]] = {}
         self._erased: dict[UUID, None] = {}
         self._events: list[tuple[object, ...]] = []
         self._outbox: list[tuple[object, ...]] = []
@@ -294,7 +172,7 @@ class Staging:
         if sent is not None:
             try:
                 self._guarded(sent)
-                after = self._deadlines.get((due.stream_id, due.clock, due.milestone))
+                after = self._deadlines.get((due.stream_id.int, due.clock, due.milestone))
                 if after is not None and (
                     after[4] != DeadlineState.ARMED.value or _instant(after[3]) > due.due
                 ):
@@ -317,9 +195,9 @@ class Staging:
     def quarantine(self, due: DueRow) -> None:
         """Take a deadline out of the sweep until a person has looked."""
         stored = self._loaded.streams[due.stream_id]
-        working = self._streams.get(StreamRef(stored.kind, due.stream_id))
+        working = self._streams.get(due.stream_id.int)
         scope = working.scope if working else (stored.platform, stored.division)
-        self._deadlines[(due.stream_id, due.clock, due.milestone)] = (
+        self._deadlines[(due.stream_id.int, due.clock, due.milestone)] = (
             due.stream_id,
             due.clock,
             due.milestone,
@@ -340,8 +218,8 @@ class Staging:
         rows.sealed = list(self._sealed.values())
         rows.erased = list(self._erased)
         # In id order, like the locks: two nodes that insert the same streams must not wait crosswise.
-        for ref, work in sorted(self._streams.items(), key=lambda item: item[0].id):
-            row = work.row
+        for _, work in sorted(self._streams.items()):
+            ref, row = work.ref, work.row
             if not work.dirty or row is None:
                 continue
             (rows.inserts if work.new else rows.updates).append(
@@ -393,9 +271,11 @@ class Staging:
         return Failed(f"{name} could not be carried out ({type(err).__name__})")
 
     def _stream(self, ref: StreamRef) -> _Working:
-        work = self._streams.get(ref)
-        if work is not None:
+        work = self._streams.get(ref.id.int)
+        if work is not None and work.ref.kind == ref.kind:
             return work
+        if work is not None:
+            raise Failed(f"stream {ref.id} is a {work.ref.kind}, not a {ref.kind}")
         stored = self._loaded.streams.get(ref.id)
         if stored is not None and stored.kind != ref.kind:
             raise Failed(f"stream {ref.id} is a {stored.kind}, not a {ref.kind}")
@@ -408,190 +288,191 @@ class Staging:
         except Unreadable as err:
             log.error("stored state of %s %s is unreadable; run: liandong verify", ref.kind, ref.id)
             raise Failed(f"the stored state of {ref.kind} {ref.id} is unreadable") from err
-        work = self._streams[ref] = _Working(ref, stored, state)
+        work = self._streams[ref.id.int] = _Working(ref, stored, state)
         return work
 
     def _stage(self, sent: Submission) -> Staged:
         refs = sent.command.streams()
-        states = {ref: self._stream(ref).state for ref in refs}
+        works = [self._stream(ref) for ref in refs]
         at = self._now
-        for ref in refs:
-            last = self._streams[ref].last_at
-            if last is not None and last > at:
-                at = last
-        change = self._product.handle(states, sent, now=at)
-        self._take(change, sent, at, frozenset(refs))
-        return Staged(answer=change.answer, ordinal=len(self._events), change=change)
+        for work in works:
+            if work.last_at is not None and work.last_at > at:
+                at = work.last_at
+        change = self._product.handle({work.ref: work.state for work in works}, sent, now=at)
+        self._take(change, sent, at, refs)
+        return Staged(answer=change.answer, ordinal=len(self._events))
 
-    def _take(self, change: Change, sent: Submission, at: datetime, named: frozenset[StreamRef]) -> None:
+    def _take(self, change: Change, sent: Submission, at: datetime, named: Sequence[StreamRef]) -> None:
         """Encode all of a change, then put it in: nothing is kept unless everything was encoded."""
-        touched = {recorded.ref for recorded in change.events}
-        _check(change, named, touched)
-        texts: list[tuple[tuple[UUID, int], tuple[object, ...]]] = []
-        sealed: dict[UUID, tuple[UUID, bytes, bytes]] = {}
-        proofs: dict[StreamRef, list[codec.Proof]] = {}
+        if not change.events:
+            _check_nothing(change)
+            return
+        touched = self._touched(change, named)
+        texts: dict[tuple[int, int], tuple[object, ...]] = {}
+        sealed: dict[int, tuple[UUID, bytes, bytes]] = {}
         for gone in change.erased:
-            proofs.setdefault(gone.ref, []).append(codec.Proof("erased"))
+            _of(touched, gone.ref, "erasure").proofs.append(codec.Proof("erased"))
         for one in change.texts:
+            proofs = _of(touched, one.ref, "text").proofs
             if "\x00" in one.words:
                 raise Failed(f"text {one.field} contains U+0000")
-            salt = one.salt or new_salt()
-            digest = text_digest(one.ref.id, one.no, one.field, one.words, salt)
-            if (one.ref.id, one.no) in self._texts:
+            if (one.ref.id.int, one.no) in self._texts or (one.ref.id.int, one.no) in texts:
                 raise Failed(f"text number {one.no} of {one.ref.kind} {one.ref.id} is taken")
-            texts.append(((one.ref.id, one.no), (one.ref.id, one.no, one.field, one.words, salt)))
-            proofs.setdefault(one.ref, []).append(codec.Proof("text", one.no, digest))
+            salt = one.salt or new_salt()
+            texts[(one.ref.id.int, one.no)] = (one.ref.id, one.no, one.field, one.words, salt)
+            digest = text_digest(one.ref.id, one.no, one.field, one.words, salt)
+            proofs.append(codec.Proof("text", one.no, digest))
         for secret in change.sealed:
+            proofs = _of(touched, secret.ref, "sealed field").proofs
             sealing = self._vault.seal(secret.ref.id, secret.plain)
-            sealed[secret.ref.id] = (secret.ref.id, sealing.sealed, sealing.wrapped)
-            proofs.setdefault(secret.ref, []).append(codec.Proof("vault", 0, sealed_digest(sealing.sealed)))
-        heads = {
-            ref: (work.version, work.head) for ref, work in ((ref, self._streams[ref]) for ref in touched)
-        }
-        events: list[tuple[object, ...]] = []
-        for recorded in change.events:
-            ref = recorded.ref
-            row = change.rows[ref]
-            version, head = heads[ref]
-            if "\x00" in "".join(
-                (row.number, row.holder, row.unit, row.kind, row.category, row.item, row.title or "")
-            ):
-                # PostgreSQL cannot store it; what one engine refuses, the other refuses too.
-                raise Failed(f"the row of {ref.kind} {ref.id} contains U+0000")
-            version += 1
-            body = codec.encode(recorded.event)
-            kind = codec.kind_of(type(recorded.event))
-            versions = self._versions.get(recorded.versions)
-            if versions is None:
-                versions = self._versions[recorded.versions] = codec.encode_versions(recorded.versions)
-            digests = codec.encode_proofs(proofs.pop(ref, ()))
-            head = codec.chain(
-                head,
-                stream_kind=ref.kind,
-                stream_id=ref.id,
-                version=version,
-                at=at,
-                kind=kind,
-                body=body,
-                by=recorded.by,
-                unit=recorded.unit,
-                message_id=sent.message_id,
-                versions=versions,
-                digests=digests,
-                platform=row.platform,
-                division=row.division,
+            sealed[secret.ref.id.int] = (secret.ref.id, sealing.sealed, sealing.wrapped)
+            proofs.append(codec.Proof("vault", 0, sealed_digest(sealing.sealed)))
+        events = [self._event(recorded, touched, sent, at) for recorded in change.events]
+        for touch in touched.values():
+            touch.raw = codec.encode_state(touch.state)
+        if len(change.effects) >= EFFECTS_PER_VERSION:
+            raise Failed(f"{len(change.effects)} effects in one command; {EFFECTS_PER_VERSION - 1} at most")
+        outbox = [_letter(planned, place, touched, at) for place, planned in enumerate(change.effects)]
+        deadlines: dict[tuple[int, str, str], tuple[object, ...]] = {}
+        for change_ in change.deadlines:
+            touch = _of(touched, change_.ref, "deadline")
+            deadlines[(change_.ref.id.int, change_.clock, change_.milestone)] = (
+                change_.ref.id,
+                change_.clock,
+                change_.milestone,
+                change_.due,
+                change_.state.value,
+                change_.provisional,
+                touch.row.platform,
+                touch.row.division,
             )
-            heads[ref] = (version, head)
-            events.append(
-                (
-                    at,
-                    ref.kind,
-                    ref.id,
-                    version,
-                    kind,
-                    body,
-                    head,
-                    recorded.by,
-                    recorded.unit,
-                    sent.message_id,
-                    versions,
-                    digests,
-                    row.platform,
-                    row.division,
-                )
-            )
-        states = {ref: codec.encode_state(change.states[ref]) for ref in touched}
-        outbox: list[tuple[object, ...]] = []
-        for place, planned in enumerate(change.effects):
-            ref = planned.ref
-            no = heads[ref][0] * EFFECTS_PER_VERSION + place
-            receiver = planned.effect.receiver()
-            not_before = planned.not_before
-            outbox.append(
-                (
-                    uuid5(ref.id, f"effect/{no}"),
-                    at,
-                    f"{receiver}|{ref.id}",
-                    no,
-                    ref.kind,
-                    ref.id,
-                    receiver,
-                    codec.kind_of(type(planned.effect)),
-                    codec.encode(planned.effect),
-                    "ready",
-                    0,
-                    at if not_before is None or not_before < at else not_before,
-                    "",
-                )
-            )
-        deadlines = {
-            (one.ref.id, one.clock, one.milestone): (
-                one.ref.id,
-                one.clock,
-                one.milestone,
-                one.due,
-                one.state.value,
-                one.provisional,
-                change.rows[one.ref].platform,
-                change.rows[one.ref].division,
-            )
-            for one in change.deadlines
-        }
         # From here on nothing can fail.
-        for ref in touched:
-            work = self._streams[ref]
-            row = change.rows[ref]
-            work.version, work.head = heads[ref]
-            work.state, work.raw = change.states[ref], states[ref]
-            work.last_at = at
-            work.row = row
-            work.dirty = True
-            work.scope = (row.platform, row.division)
+        for touch in touched.values():
+            touch.apply(at)
         for gone in change.erased:
-            self._erase(self._streams[gone.ref], at)
-        for ref in touched:
-            work, row = self._streams[ref], change.rows[ref]
-            if row.title is not None:
-                work.title = row.title
-            if row.caller_mac is not None:
-                work.caller_mac = row.caller_mac
+            self._erase(touched[gone.ref.id.int].work, at)
+        for touch in touched.values():
+            if touch.row.title is not None:
+                touch.work.title = touch.row.title
+            if touch.row.caller_mac is not None:
+                touch.work.caller_mac = touch.row.caller_mac
         self._texts.update(texts)
         self._sealed.update(sealed)
         self._events += events
         self._outbox += outbox
         self._deadlines.update(deadlines)
 
+    def _touched(self, change: Change, named: Sequence[StreamRef]) -> dict[int, _Touched]:
+        """The streams a change touches. A product that breaks its promises is a fault of ours; say which one."""
+        touched: dict[int, _Touched] = {}
+        for recorded in change.events:
+            ref = recorded.ref
+            if ref.id.int in touched:
+                continue
+            if ref not in named:
+                raise Failed(f"the decision changed {ref.kind} {ref.id}, which its command does not name")
+            state, row = change.states.get(ref), change.rows.get(ref)
+            if state is None or row is None:
+                raise Failed(f"the decision left out the state or row of {ref.kind} {ref.id}")
+            if "\x00" in "".join(
+                (row.number, row.holder, row.unit, row.kind, row.category, row.item, row.title or "")
+            ):
+                # PostgreSQL cannot store it; what one engine refuses, the other refuses too.
+                raise Failed(f"the row of {ref.kind} {ref.id} contains U+0000")
+            touched[ref.id.int] = _Touched(self._streams[ref.id.int], state, row)
+        return touched
+
+    def _event(
+        self, recorded: Recorded, touched: dict[int, _Touched], sent: Submission, at: datetime
+    ) -> tuple[object, ...]:
+        ref = recorded.ref
+        touch = touched[ref.id.int]
+        touch.version += 1
+        body = codec.encode(recorded.event)
+        kind = codec.kind_of(type(recorded.event))
+        versions = self._versions.get(recorded.versions)
+        if versions is None:
+            versions = self._versions[recorded.versions] = codec.encode_versions(recorded.versions)
+        digests = codec.encode_proofs(touch.proofs)
+        touch.proofs = []
+        platform, division = touch.row.platform, touch.row.division
+        touch.head = codec.chain(
+            touch.head,
+            stream_kind=ref.kind,
+            stream_id=ref.id,
+            version=touch.version,
+            at=at,
+            kind=kind,
+            body=body,
+            by=recorded.by,
+            unit=recorded.unit,
+            message_id=sent.message_id,
+            versions=versions,
+            digests=digests,
+            platform=platform,
+            division=division,
+        )
+        return (
+            at,
+            ref.kind,
+            ref.id,
+            touch.version,
+            kind,
+            body,
+            touch.head,
+            recorded.by,
+            recorded.unit,
+            sent.message_id,
+            versions,
+            digests,
+            platform,
+            division,
+        )
+
     def _erase(self, work: _Working, at: datetime) -> None:
-        id_ = work.ref.id
-        self._erased[id_] = None
-        for key in [key for key in self._texts if key[0] == id_]:
+        number = work.ref.id.int
+        self._erased[work.ref.id] = None
+        for key in [key for key in self._texts if key[0] == number]:
             del self._texts[key]
-        self._sealed.pop(id_, None)
+        self._sealed.pop(number, None)
         work.title = work.caller_mac = None
         work.cleared = at
 
 
-def _check(change: Change, named: frozenset[StreamRef], touched: Iterable[StreamRef]) -> None:
-    """A product that breaks the contract is a fault of ours; say which promise."""
-    for ref in touched:
-        if ref not in named:
-            raise Failed(f"the decision changed {ref.kind} {ref.id}, which its command does not name")
-        if ref not in change.states or ref not in change.rows:
-            raise Failed(f"the decision left out the state or row of {ref.kind} {ref.id}")
-    kept: tuple[Sequence[object], ...] = (
-        change.deadlines,
-        change.effects,
-        change.texts,
-        change.sealed,
-        change.erased,
+def _of(touched: dict[int, _Touched], ref: StreamRef, what: str) -> _Touched:
+    touch = touched.get(ref.id.int)
+    if touch is None or touch.work.ref.kind != ref.kind:
+        raise Failed(f"{what} of {ref.kind} {ref.id} without an event of that stream")
+    return touch
+
+
+def _letter(planned: Planned, place: int, touched: dict[int, _Touched], at: datetime) -> tuple[object, ...]:
+    """The outbox row of an effect."""
+    ref = planned.ref
+    no = _of(touched, ref, "effect").version * EFFECTS_PER_VERSION + place
+    receiver = planned.effect.receiver()
+    not_before = planned.not_before
+    return (
+        uuid5(ref.id, f"effect/{no}"),
+        at,
+        f"{receiver}|{ref.id}",
+        no,
+        ref.kind,
+        ref.id,
+        receiver,
+        codec.kind_of(type(planned.effect)),
+        codec.encode(planned.effect),
+        "ready",
+        0,
+        at if not_before is None or not_before < at else not_before,
+        "",
     )
-    for things in kept:
-        for thing in things:
-            ref = thing.ref  # type: ignore[attr-defined]
-            if ref not in touched:
-                raise Failed(f"{type(thing).__name__} of {ref.kind} {ref.id} without an event of that stream")
-    if len(change.effects) >= EFFECTS_PER_VERSION:
-        raise Failed(f"{len(change.effects)} effects in one command; {EFFECTS_PER_VERSION - 1} at most")
+
+
+def _check_nothing(change: Change) -> None:
+    """Without an event there is nothing to hang anything on."""
+    if change.deadlines or change.effects or change.texts or change.sealed or change.erased:
+        raise Failed("the decision plans consequences without any event")
 
 
 def _reused(sent: Submission) -> KeyReused:
@@ -606,23 +487,3 @@ def _reused(sent: Submission) -> KeyReused:
 def _instant(value: object) -> datetime:
     assert isinstance(value, datetime)
     return value
-
-
-Observe = Callable[["BatchSeen"], None]
-
-
-class BatchSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """What one transaction of the writer did, for telemetry. ``seconds`` spans load to commit.
-
-    ``what`` is "batch" or "settle"; ``retries`` counts attempts that were rolled back and tried again;
-    ``position`` is that of the last event (0 where nothing was written): a hint to wake relay, sweep and feed.
-    """
-
-    what: str
-    commands: int
-    refused: int
-    failed: int
-    events: int
-    position: int
-    seconds: float
-    retries: int

@@ -24,7 +24,7 @@ from dispatcher.store.codec import Codec, Proof
 from dispatcher.store.database import Database
 from dispatcher.store.errors import Unreadable
 from dispatcher.store.merkle import Anchor, Merkle
-from dispatcher.store.staging import STREAM_COLUMNS
+from dispatcher.store.rows import STREAM_COLUMNS
 from dispatcher.store.vault import sealed_digest, text_digest
 
 CHUNK = 400

@@ -21,8 +21,9 @@ from dispatcher.store.database import Database
 from dispatcher.store.engine import Again, BadData, Engine, Lost, Transaction
 from dispatcher.store.errors import Failed, Unavailable
 from dispatcher.store.postgres import PostgresEngine
+from dispatcher.store.rows import BatchSeen, DueRow, Loaded, Observe
 from dispatcher.store.sqlite import SqliteEngine
-from dispatcher.store.staging import BatchSeen, DueRow, Loaded, Observe, Repeated, Staged, Staging
+from dispatcher.store.staging import Repeated, Staged, Staging
 from dispatcher.store.vault import Vault
 
 log = logging.getLogger(__name__)

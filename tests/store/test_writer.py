@@ -13,7 +13,7 @@ from dispatcher.domain.errors import AgainstRule, AlreadyThere, KeyReused, NotFo
 from dispatcher.ports import Outcome
 from dispatcher.store.database import Database
 from dispatcher.store.errors import Failed, Unavailable
-from dispatcher.store.staging import BatchSeen
+from dispatcher.store.rows import BatchSeen
 from dispatcher.store.vault import Vault
 from dispatcher.store.writer import Writer
 from tests.support.aggregate import (
