@@ -23,17 +23,21 @@ from sqlmodel import col
 from adapters.http_api.app import PREFIX
 from adapters.http_api.app import build as build_api
 from adapters.http_api.identity import KeptTokens
+from adapters.http_api.intake import case_number
 from adapters.http_api.services import Services
-from adapters.journal.outbound import Journal
+from adapters.linkage.inbound import LocalLink, served_by
+from adapters.linkage.outbound import LinkageCarrier
+from adapters.notice.outbound import CARRIED, DeskCarrier, WebhookCarrier
 from dashboards.live import Live
 from dashboards.page import LivePage
 from dispatcher.data_files import files_of
-from dispatcher.domain.effects import AnyEffect
+from dispatcher.domain.effects import AnyEffect, PassOrder, ReturnResult
 from dispatcher.domain.events import AnyEvent
 from dispatcher.domain.failures import failure_of
 from dispatcher.domain.library import Library
 from dispatcher.domain.product import LiandongProduct
 from dispatcher.domain.stream import Actor, DeadlineState, Effect
+from dispatcher.domain.worktime import LEGAL_ZONE
 from dispatcher.ports import Carrier, Inbox
 from dispatcher.releases import build_library
 from dispatcher.runtime.clock import SteadyClock, SystemClock, jitter, new_id
@@ -55,11 +59,12 @@ from dispatcher.store.merkle import anchor, write_anchor
 from dispatcher.store.numbers import Numbers
 from dispatcher.store.outbox import Outbox
 from dispatcher.store.releases import Release, Releases
-from dispatcher.store.staging import BatchSeen
+from dispatcher.store.rows import BatchSeen
 from dispatcher.store.tables import Deadlines
 from dispatcher.store.vault import Vault, new_salt
 from dispatcher.store.writer import Writer
 from dispatcher.views.board import Board
+from dispatcher.views.outgoing import OutgoingCases
 from routing_rules.loader import dump
 from routing_rules.policy import Policy
 
@@ -124,8 +129,34 @@ class WiringFault(Exception):
     """Effects without a carrier or with two: nothing starts."""
 
 
-def _journal(_: Core) -> Built:
-    return Built(attached=Attached(kind="journal"), carrier=Journal())
+def _linkage(core: Core) -> Built:
+    reads = OutgoingCases(core.database, core.vault)
+    numbers = Numbers(core.database)
+
+    async def draw(platform: str) -> str:
+        year = core.clock.now().astimezone(LEGAL_ZONE).year
+        return case_number(platform, year, await numbers.take(platform, year))
+
+    link = LocalLink(
+        core.inbox,
+        reads,
+        draw=draw,
+        digest=core.vault.number_digest,
+        serves=served_by(core.settings.deployment.platforms),
+    )
+    return Built(attached=Attached(kind="linkage"), carrier=LinkageCarrier(link, reads, core.inbox))
+
+
+def _notice(core: Core) -> Built:
+    reads, notices = OutgoingCases(core.database, core.vault), core.settings.notices
+    # What is only rehearsed on another clock tells nobody outside.
+    if not notices.webhook_url or not isinstance(core.clock, SystemClock):
+        return Built(attached=Attached(kind="notice"), carrier=DeskCarrier(reads, core.clock))
+    secret = notices.secret_file.read_bytes().strip() if notices.secret_file else b""
+    carrier = WebhookCarrier(
+        notices.webhook_url, secret, reads, core.library, core.clock, base=core.settings.http.base
+    )
+    return Built(attached=Attached(kind="notice"), carrier=carrier)
 
 
 def _live_page(core: Core) -> Built:
@@ -157,8 +188,9 @@ def _http_api(core: Core) -> Built:
 
 SPECS: tuple[AdapterSpec, ...] = (
     AdapterSpec(kind="http-api", carries=frozenset(), build=_http_api),
-    AdapterSpec(kind="journal", carries=frozenset(EFFECTS), build=_journal),
+    AdapterSpec(kind="linkage", carries=frozenset({PassOrder, ReturnResult}), build=_linkage),
     AdapterSpec(kind="live-page", carries=frozenset(), build=_live_page),
+    AdapterSpec(kind="notice", carries=CARRIED, build=_notice),
 )
 
 

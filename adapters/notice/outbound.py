@@ -20,11 +20,12 @@ from adapters.notice.compose import notice_of
 from dispatcher.domain.effects import AlertLine, Notify, TellCitizen
 from dispatcher.domain.library import Library
 from dispatcher.domain.plan import may_text
+from dispatcher.domain.stream import Effect
 from dispatcher.domain.worktime import LEGAL_ZONE
 from dispatcher.ports import Clock, Delivery, GiveUp, TryLater
 from dispatcher.views.outgoing import Outgoing
 
-CARRIED: Final = frozenset({Notify, TellCitizen, AlertLine})
+CARRIED: Final[frozenset[type[Effect]]] = frozenset({Notify, TellCitizen, AlertLine})
 ANSWER_WITHIN: Final = timedelta(seconds=10)
 
 _PASSING: Final = frozenset({408, 425, 429})
