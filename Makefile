@@ -54,8 +54,8 @@ parts: $(STAMP)
 	@sh .ci/parts
 
 bench: $(STAMP)
-	@for name in $$(ls benchmarks | sed -n 's/^\([a-z]*\)\.py$$/\1/p' | grep -v -x -e figures -e ground -e soak); do \
-		echo "== $$name"; $(BIN)/python -m benchmarks.$$name --quick --json || exit 1; done
+	@for file in $$(grep -l '__name__ == "__main__"' benchmarks/*.py | grep -v soak); do \
+		name=$$(basename $$file .py); echo "== $$name"; $(BIN)/python -m benchmarks.$$name --quick --json || exit 1; done
 
 soak: $(STAMP)
 	$(BIN)/python -m benchmarks.soak

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -80,6 +81,12 @@ class Housekeeping:
         """Stops the alarm clock; a chore under way is a transaction of its own and may be cut off."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+
+    def next_run(self, name: str) -> datetime | None:
+        """When a chore comes next (legal time); None when it is not wound."""
+        job = self._scheduler.get_job(name)
+        rings: datetime | None = job.next_run_time if job else None
+        return rings
 
     async def run(self, chore: Chore) -> bool:
         """Does one chore now, if this node may.

@@ -14,7 +14,7 @@ from dispatcher.runtime.clock import ManualClock, SystemClock
 from dispatcher.runtime.telemetry import Telemetry
 from dispatcher.runtime.timers import Sweep
 from dispatcher.store.database import ALL, Database
-from dispatcher.store.staging import BatchSeen
+from dispatcher.store.rows import BatchSeen
 from dispatcher.store.tables import Events
 from dispatcher.store.vault import Vault
 from dispatcher.store.writer import Settled, Writer
