@@ -83,7 +83,7 @@ class Callers:
         command = c.RegisterCase(
             case=case,
             platform=platform,
-            number=f"{platform}-{year}-{number:06d}",
+            number=f"{platform}-{year}-{number:07d}",
             title=arrival.title if fits else "",
             words=arrival.text if fits else f"{arrival.title}。{arrival.text}",
             channel=arrival.channel,

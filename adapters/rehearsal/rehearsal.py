@@ -20,6 +20,7 @@ from dispatcher.domain.errors import Refused
 from dispatcher.domain.stream import Submission
 from dispatcher.domain.values import Stage
 from dispatcher.ports import Inbox
+from dispatcher.store.errors import Failed
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)
@@ -153,13 +154,14 @@ class Rehearsal:
         sent = Submission(message_id=message, command=move.command, actor=move.actor, salt=salt)
         try:
             await self._inbox.submit(sent)
-        except Refused as refused:
+        except (Refused, Failed) as refused:
+            known = isinstance(refused, Refused)
             refusal = Refusal(
                 command=name,
                 stage=mind.case.stage.value,
-                code=refused.code,
-                detail=refused.template,
-                explained=refused.code == "against-rule",
+                code=refused.code if known else "failed",
+                detail=refused.template if known else refused.why,
+                explained=known and refused.code == "against-rule",
             )
             self.refusals[refusal] += 1
             mind.barred |= {name}

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-LONGEST_TEXT = 200_000
+LONGEST_TEXT = 19_000
 """Characters of one message; what is longer is no message of a citizen."""
 
 _LONGEST_CELL = 16_000_000  # a faulty cell is named by its line; it does not end the reading

@@ -1,0 +1,193 @@
+"""A simulation: the real write path on a manual clock, stepping from one event to the next.
+
+The next instant is that of the next message, the next due deadline or the next act of a rehearsed person, whichever
+comes first. Used by `replay` and to give `demo` a past.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from adapters.rehearsal.callers import Arrival, Callers
+from adapters.rehearsal.cast import Cast
+from adapters.rehearsal.chance import Chances
+from adapters.rehearsal.rehearsal import Rehearsal
+from adapters.rehearsal.watching import Witness
+from dispatcher.domain.errors import Refused
+from dispatcher.domain.stream import Effect
+from dispatcher.ports import Carrier
+from dispatcher.runtime.clock import ManualClock, jitter
+from dispatcher.settings import Settings
+from dispatcher.store.errors import Failed
+from dispatcher.store.numbers import Numbers
+from dispatcher.wiring import EFFECTS, SPECS, Core, OpenStore, build_core, carriers_of
+from routing_rules.demo import demo_behaviour
+
+RELAY_EVERY = timedelta(minutes=30)
+"""Simulated time between two runs of the relay while nobody waits for another platform."""
+
+_LIMIT = 500
+_STANDSTILL = 5_000
+
+
+class StandsStill(RuntimeError):
+    """Time does not advance although work is done: a fault of ours, named by what repeats."""
+
+
+class Progress(msgspec.Struct, kw_only=True):
+    """What a simulation has done. ``turned_away`` are messages refused at the door: id, why."""
+
+    registered: int = 0
+    acts: int = 0
+    settled: int = 0
+    quarantined: int = 0
+    sent: int = 0
+    steps: int = 0
+    turned_away: list[tuple[str, str]] = []
+
+
+class ErrorLog(logging.Handler):
+    """Counts what was logged as an error: none is expected."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.seen: Counter[str] = Counter()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Counts it by its words."""
+        why = getattr(record, "why", "")
+        self.seen[f"{record.name}: {record.getMessage()}{' — ' if why else ''}{why}"] += 1
+
+
+class Simulation:
+    """One run over an open core whose clock is manual."""
+
+    def __init__(
+        self, core: Core, clock: ManualClock, *, origin: str, home: str, seed: int, behaviour: bytes
+    ) -> None:
+        library = core.library.library
+        self._core = core
+        self._clock = clock
+        self._cast = Cast(
+            library,
+            Chances(seed, jitter),
+            served=frozenset(core.settings.deployment.platforms),
+            behaviours=demo_behaviour(behaviour),
+        )
+        self._witness = Witness(core.database)
+        self.rehearsal = Rehearsal(self._cast, core.inbox, self._witness, seed=seed)
+        self.callers = Callers(
+            core.inbox, Numbers(core.database), library, origin=origin, home=home, seed=seed
+        )
+        self.progress = Progress()
+        self._relayed = clock.now()
+        self._idle_steps = 0
+
+    async def run(
+        self,
+        arrivals: Sequence[Arrival],
+        *,
+        until: datetime | None = None,
+        told: Callable[[int], object] = lambda _registered: None,
+    ) -> None:
+        """Play until nothing more happens, or until an instant.
+
+        Args:
+            arrivals: in the order of their instants.
+            told: called with how many messages were registered since the last call.
+
+        Raises:
+            StandsStill: the actors and the deadlines chase each other at one instant.
+        """
+        waiting = list(reversed(arrivals))
+        await self.rehearsal.look(self._clock.now())
+        while (at := await self._next(waiting)) is not None and (until is None or at <= until):
+            self._set(at)
+            if due := await self._settle(at):
+                self.progress.settled += due
+            batch: list[Arrival] = []
+            while waiting and waiting[-1].at <= at:
+                batch.append(waiting.pop())
+            if batch:
+                await asyncio.gather(*(self._register(arrival) for arrival in batch))
+                told(len(batch))
+            self.progress.acts += await self.rehearsal.act(at)
+            await self.rehearsal.look(at)
+            if self.rehearsal.between or at - self._relayed >= RELAY_EVERY:
+                await self._relay(at)
+            self.progress.steps += 1
+        if until is not None:
+            self._set(until)
+        await self._relay(self._clock.now())
+
+    async def _next(self, waiting: list[Arrival]) -> datetime | None:
+        due = await self._core.writer.next_due()
+        instants = [
+            at
+            for at in (due, self.rehearsal.next_at(), waiting[-1].at if waiting else None)
+            if at is not None
+        ]
+        return max(min(instants), self._clock.now()) if instants else None
+
+    def _set(self, at: datetime) -> None:
+        if at > self._clock.now():
+            self._clock.set(at)
+            self._idle_steps = 0
+            return
+        self._idle_steps += 1
+        if self._idle_steps > _STANDSTILL:
+            raise StandsStill(f"{_STANDSTILL} steps at {at.isoformat()}")
+
+    async def _settle(self, at: datetime) -> int:
+        fired = 0
+        while True:
+            settled = await self._core.writer.settle_due(at, _LIMIT)
+            fired += settled.fired
+            self.progress.quarantined += settled.failed
+            if not settled.more or not (settled.fired or settled.failed):
+                break
+        if fired:
+            await self.rehearsal.look(at)
+        return fired
+
+    async def _register(self, arrival: Arrival) -> None:
+        try:
+            await self.callers.register(arrival)
+        except (Refused, Failed) as refused:
+            self.progress.turned_away.append((arrival.id, str(refused)))
+        else:
+            self.progress.registered += 1
+
+    async def _relay(self, at: datetime) -> None:
+        self._relayed = at
+        self.progress.sent += await self._core.relay.flush()
+        await self.rehearsal.look(at)
+
+
+@contextlib.asynccontextmanager
+async def simulated(settings: Settings, clock: ManualClock) -> AsyncIterator[Core]:
+    """An open core on a manual clock, with the carriers of this deployment's adapters.
+
+    Raises:
+        ExceptionGroup: the lists have faults. StoreError: the database cannot be used, or is served by somebody.
+    """
+    carriers: dict[type[Effect], Carrier] = {}
+    core = build_core(settings, clock=clock, carriers=carriers)
+    who = carriers_of(SPECS, EFFECTS)
+    for spec in SPECS:
+        if spec.carries and (carrier := spec.build(core).carrier) is not None:
+            carriers.update({effect: carrier for effect, kind in who.items() if kind == spec.kind})
+    store = OpenStore(core, serving=True)  # time is ours alone: nobody else may settle deadlines meanwhile
+    try:
+        await store.open()
+        yield core
+    finally:
+        await store.drain()
+        await store.close()
