@@ -64,7 +64,10 @@ def rulebook_files(data: Data) -> dict[str, bytes]:
     """Lists, lexicon and examples under one roof; the names carry their folder."""
     lists = files_of("lists", data.lists)
     # Somebody's own lists bring their own examples beside them; ours would cite items that they do not have.
-    examples = files_of("examples", None) if data.lists is None else {}
+    examples: dict[str, bytes] = {}
+    if data.lists is None:
+        with contextlib.suppress(FileNotFoundError):  # examples may all stand beside their items
+            examples = files_of("examples", None)
     lexicon = files_of("lexicon", data.lexicon)
     return {
         f"{folder}/{name}": content

@@ -154,15 +154,8 @@ class Rehearsal:
         sent = Submission(message_id=message, command=move.command, actor=move.actor, salt=salt)
         try:
             await self._inbox.submit(sent)
-        except (Refused, Failed) as refused:
-            known = isinstance(refused, Refused)
-            refusal = Refusal(
-                command=name,
-                stage=mind.case.stage.value,
-                code=refused.code if known else "failed",
-                detail=refused.template if known else refused.why,
-                explained=known and refused.code == "against-rule",
-            )
+        except (Refused, Failed) as no:
+            refusal = _refusal(name, mind.case, no)
             self.refusals[refusal] += 1
             mind.barred |= {name}
             self._plan(mind, now)
@@ -170,6 +163,14 @@ class Rehearsal:
             self.commands[name] += 1
             mind.sent |= {name}
             mind.move, mind.seen = None, ()
+
+
+def _refusal(name: str, case: Case, no: Refused | Failed) -> Refusal:
+    stage = case.stage.value
+    if isinstance(no, Failed):
+        return Refusal(command=name, stage=stage, code="failed", detail=no.why, explained=False)
+    rule = no.code == "against-rule"
+    return Refusal(command=name, stage=stage, code=no.code, detail=no.template, explained=rule)
 
 
 class _Mind:
