@@ -7,7 +7,9 @@ where a letter says what it is about.
 
 import re
 
-from routing_rules.lexicon import Joint, Lexicon
+from routing_rules.lexicon import Joint, Lexicon, units
+
+Meanings = tuple[tuple[int, int], ...]
 
 HEAD_LENGTH = 44
 LETTER_LENGTH = 120
@@ -17,6 +19,7 @@ NEGATION_REACH = 3
 
 # What stands between characters and means nothing: blanks, zero-width and control characters, markup.
 _NOISE = re.compile(r"<[^<>]{0,200}>|_x000d_|[\s\u200b-\u200f\u2060\ufeff\x00-\x1f*]+")
+_BEYOND = re.compile("[\U00010000-\U0010ffff]")
 _SPACED = re.compile(r"[^\x00-\x7f]\s+[^\x00-\x7f]|[\u200b-\u200f\u2060\ufeff\x00-\x08<*]|_x000d_")
 
 
@@ -114,6 +117,11 @@ def _fold(text: str, lexicon: Lexicon) -> tuple[str, list[int] | None]:
     return "".join(kept), offsets
 
 
+def _basic(folded: str) -> str:
+    """Characters beyond the basic plane (emoji, rare ideographs) as one blank sign each."""
+    return _BEYOND.sub("□", folded) if folded and max(folded) > "\uffff" else folded
+
+
 def _head_end(folded: str) -> int:
     """Where the head ends: the first sentence, but never less than a spoken phrase or more than a title."""
     ends = [at for mark in "。!?\n" if (at := folded.find(mark, 12, HEAD_LENGTH)) > 0]
@@ -122,8 +130,14 @@ def _head_end(folded: str) -> int:
 
 def _walk(folded: str, lexicon: Lexicon) -> tuple[list[Hit], set[int], set[int], int]:
     """One pass of the automaton: hits with their context, sentences of now and of summons, letter phrases."""
-    found = [(end + 1 - length, end + 1, meanings) for end, (length, meanings) in _matches(folded, lexicon)]
-    hidden = [(start, end) for start, end, meanings in found if meanings[0][0] == 1]
+    if not lexicon.patterns:
+        return [], set(), set(), 0
+    found = [
+        ((end + 1 >> 1) - length, end + 1 >> 1, meanings)
+        for end, (length, meanings) in lexicon.automaton.iter(units(_basic(folded)))
+        if end & 1
+    ]
+    cover = _covered(found, len(folded))
     hits: list[Hit] = []
     now_sentences: set[int] = set()
     summons: set[int] = set()
@@ -132,12 +146,9 @@ def _walk(folded: str, lexicon: Lexicon) -> tuple[list[Hit], set[int], set[int],
     supposed_clause = -1
     supposed_sentence = -1
     past = False
+    dated = clause_from = 0
     for start, end, meanings in found:
-        if (
-            hidden
-            and any(start < stop and end > begin and end - start <= stop - begin for begin, stop in hidden)
-            and meanings[0][0] != 1
-        ):
+        if cover is not None and max(cover[start:end]) >= end - start and meanings[0][0] != 1:
             continue
         for role, number in meanings:
             if role == 0:
@@ -148,19 +159,20 @@ def _walk(folded: str, lexicon: Lexicon) -> tuple[list[Hit], set[int], set[int],
                 hits.append(hit)
             elif role == 10:
                 clause += 1
+                clause_from = len(hits)
                 negation_end = -9
             elif role == 9:
                 sentence += 1
                 clause += 1
+                clause_from = len(hits)
                 negation_end = -9
             elif role == 2:
                 negation_end = end
             elif role == 3:
                 past = True
-                for hit in reversed(hits):
-                    if hit.sentence != sentence:
-                        break
-                    hit.past = True
+                for hit in hits[dated:]:
+                    hit.past = hit.past or hit.sentence == sentence
+                dated = len(hits)
             elif role == 4:
                 past = False
                 now_sentences.add(sentence)
@@ -171,10 +183,9 @@ def _walk(folded: str, lexicon: Lexicon) -> tuple[list[Hit], set[int], set[int],
             elif role == 5:
                 supposed_clause = clause
             elif role == 6:
-                for hit in reversed(hits):
-                    if hit.clause != clause:
-                        break
+                for hit in hits[clause_from:]:
                     hit.supposed = True
+                clause_from = len(hits)
             elif role == 7:
                 supposed_sentence = sentence
             elif role == 8:
@@ -182,8 +193,16 @@ def _walk(folded: str, lexicon: Lexicon) -> tuple[list[Hit], set[int], set[int],
     return hits, now_sentences, summons, written
 
 
-def _matches(folded: str, lexicon: Lexicon) -> list[tuple[int, tuple[int, tuple[tuple[int, int], ...]]]]:
-    return list(lexicon.automaton.iter(folded)) if lexicon.patterns else []
+def _covered(found: list[tuple[int, int, Meanings]], length: int) -> list[int] | None:
+    """For each character the length of the longest idiom over it, or None where there is no idiom."""
+    cover: list[int] | None = None
+    for start, end, meanings in found:
+        if meanings[0][0] == 1:
+            if cover is None:
+                cover = [0] * length
+            for at in range(start, end):
+                cover[at] = max(cover[at], end - start)
+    return cover
 
 
 def _compose(hits: list[Hit], lexicon: Lexicon) -> None:
@@ -192,22 +211,26 @@ def _compose(hits: list[Hit], lexicon: Lexicon) -> None:
     for hit in hits:
         if not hit.negated:
             by_fact.setdefault(hit.fact, []).append(hit)
-    pending: dict[int, Joint] = {}
-    for fact in by_fact:
-        for order, joint in lexicon.joints.get(fact, ()):
-            pending[order] = joint
+    present = sum(1 << fact for fact in by_fact)
+    pending = {
+        order: joint
+        for fact in by_fact
+        for order, joint in lexicon.joints.get(fact, ())
+        if all(present & part for part in joint.present)
+    }
+    # A composition may be part of a later one, so they are taken in order and the list may grow.
     while pending:
         order = min(pending)
-        joint = pending.pop(order)
-        made = _joined(joint, by_fact, lexicon)
-        if made is not None:
-            hits.append(made)
-            fresh = joint.number not in by_fact
-            by_fact.setdefault(joint.number, []).append(made)
-            if fresh:
-                for later, other in lexicon.joints.get(joint.number, ()):
-                    if later > order:
-                        pending[later] = other
+        made = _joined(joint := pending.pop(order), by_fact, lexicon)
+        if made is None:
+            continue
+        hits.append(made)
+        by_fact.setdefault(joint.number, []).append(made)
+        if not present >> joint.number & 1:
+            present |= 1 << joint.number
+            for held in lexicon.chained.get(joint.number, ()):
+                if held[0] > order and all(present & part for part in held[1].present):
+                    pending[held[0]] = held[1]
 
 
 def _joined(joint: Joint, by_fact: dict[int, list[Hit]], lexicon: Lexicon) -> Hit | None:

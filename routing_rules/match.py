@@ -7,13 +7,22 @@ from routing_rules.lexicon import ANY, HEAD, LIVE
 from routing_rules.loader import Rulebook
 from routing_rules.points import asked_secrecy, asks, kind_of
 from routing_rules.ruling import Decision, Evidence, Hints, Line, Ruling, Urgency
-from routing_rules.schema import DANGEROUS, RESCUE, Item
+from routing_rules.schema import DANGEROUS, RESCUE, SITUATIONS, Item
 from routing_rules.terms import Alternative
 
 LEGAL_ZONE = dt.timezone(dt.timedelta(hours=8), "Asia/Shanghai")
 HUMAN_BELOW = 0.5
 MOST_EVIDENCE = 8
-_BASE = {"gate": 0.93, "about": 0.88, "police": 0.85, "elsewhere": 0.82, "doubt": 0.6, "ordinary": 0.9, "last": 0.3}
+SITUATION_COUNT = len(SITUATIONS)
+_BASE = {
+    "gate": 0.93,
+    "about": 0.88,
+    "police": 0.85,
+    "elsewhere": 0.82,
+    "doubt": 0.6,
+    "ordinary": 0.9,
+    "last": 0.3,
+}
 _NO_HINTS = Hints()
 
 
@@ -39,25 +48,20 @@ def candidates(
     mask = facts.mask
     by_fact = book.terms.by_fact
     names = book.lexicon.count
-    held: list[Alternative] = []
     mentioned = (mask >> (ANY * names)) & ((1 << names) - 1)
-    seen: set[int] = set()
-    for hit in facts.hits:
-        seen.add(hit.fact)
-    for fact in seen | _bits(mentioned & 0x7F):
-        for row in by_fact.get(fact, ()):
-            if (
-                row.needed & mask == row.needed
-                and not row.forbidden & mask
-                and _in_force(row.item, book, division, today, hints)
-            ):
-                held.append(row)
+    spoken = {hit.fact for hit in facts.hits}.union(n for n in range(SITUATION_COUNT) if mentioned >> n & 1)
+    held = [
+        row
+        for fact in spoken
+        for row in by_fact.get(fact, ())
+        if row.needed & mask == row.needed
+        and not row.forbidden & mask
+        and _in_force(row.item, book, division, today, hints)
+    ]
     held.sort(key=lambda row: row.order)
+    if any(row.item.alone for row in held) and held[-1].item.tier == "ordinary":
+        held = [row for row in held if not row.item.alone]
     return held
-
-
-def _bits(number: int) -> set[int]:
-    return {n for n in range(7) if number >> n & 1}
 
 
 def _winner(
@@ -66,38 +70,47 @@ def _winner(
     held = candidates(facts, book, division, today, hints)
     if not held:
         return None, None
+    if len(held) == 1:
+        return held[0], None
     if held[0].item.tier != "ordinary":
-        return held[0], next((row for row in held if row.item.id != held[0].item.id), None)
-    best: dict[str, tuple[float, int, Alternative]] = {}
-    for row in held:
-        score = weight(row, facts)
-        known = best.get(row.item.id)
-        if known is None or score > known[0]:
-            best[row.item.id] = (score, -row.order, row)
-    ranked = sorted(best.values(), key=lambda entry: entry[:2], reverse=True)
-    return ranked[0][2], ranked[1][2] if len(ranked) > 1 else None
+        return held[0], next((row for row in held if row.item is not held[0].item), None)
+    weights = weights_of(facts)
+    ranked = sorted(held, key=lambda row: (-max(weights[fact] for fact in row.facts), row.order))
+    first = ranked[0]
+    return first, next((row for row in ranked if row.item is not first.item), None)
 
 
-def weight(row: Alternative, facts: Facts) -> float:
-    """How much of the text speaks for an ordinary item: length of its words, double at the head."""
-    total = 0.0
+def weights_of(facts: Facts) -> dict[int, float]:
+    """How much of the text speaks of each fact: length of its words (four places at most), double at the head."""
+    weights: dict[int, float] = {}
     counted: dict[int, int] = {}
     for hit in facts.hits:
-        if hit.fact in row.facts and not hit.negated and counted.get(hit.fact, 0) < 4:
-            counted[hit.fact] = counted.get(hit.fact, 0) + 1
-            total += (hit.end - hit.start) * (2.0 if hit.start < 30 else 1.0)
-    return total
+        fact = hit.fact
+        seen = counted.get(fact, 0)
+        if seen < 4 and not hit.negated:
+            counted[fact] = seen + 1
+            length = hit.end - hit.start
+            weights[fact] = weights.get(fact, 0.0) + (2.0 * length if hit.start < 30 else length)
+    return weights
 
 
 def _in_force(item: Item, book: Rulebook, division: str, today: dt.date, hints: Hints) -> bool:
-    if item.division and not division.startswith(item.division):
-        return False
-    if (item.since and today < item.since) or (item.until and today > item.until):
-        return False
+    if item.id in book.terms.free:
+        return True
     if item.channels and hints.channel and hints.channel not in item.channels:
         return False
-    barred = book.terms.barred.get(item.id)
-    return barred is None or not any(division.startswith(prefix) for prefix in barred)
+    return _stands(item, division, today) and not any(
+        _stands(other, division, today) for other in book.terms.barred.get(item.id, ())
+    )
+
+
+def _stands(item: Item, division: str, today: dt.date) -> bool:
+    """Whether the item's list covers the division and its time the day."""
+    return (
+        division.startswith(item.division)
+        and (item.since is None or item.since <= today)
+        and (item.until is None or today <= item.until)
+    )
 
 
 def _situations(book: Rulebook, local: dt.datetime, hints: Hints) -> int:

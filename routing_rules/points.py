@@ -9,6 +9,7 @@ LONGEST_POINT = 160
 _NUMBERED = re.compile(
     r"(?:^|[\s。;;::,,!?!?])(?:[一二三四五六七八九十]、|第[一二三四五六七八九十][、,,]|[(（]?[1-9一二三四五六七八九十][)）]|[1-9][、..](?!\d)|[①-⑩])"
 )
+_EDGE = re.compile(r"^[\s,,。;;、]+|[\s,,。;;、]+$")
 _SENTENCE = re.compile(r"[^。!?!?;;\n]+[。!?!?;;\n]?")
 _REQUEST = re.compile(
     r"请问|请求|恳请|希望|要求|建议|盼|望(?:有关|相关|政府|领导|尽快|能)|能否|能不能|可否|可不可以|为什么|为何|何时|"
@@ -68,7 +69,7 @@ def asks(text: str) -> tuple[str, ...]:
     starts = [mark.end() for mark in _NUMBERED.finditer(whole)]
     if len(starts) >= 2:
         ends = [*[mark.start() for mark in _NUMBERED.finditer(whole)][1:], len(whole)]
-        listed = (whole[start:end].strip(" ,,。;;、\n") for start, end in zip(starts, ends, strict=True))
+        listed = (_EDGE.sub("", whole[start:end]) for start, end in zip(starts, ends, strict=True))
         return tuple(point[:LONGEST_POINT] for point in listed if len(point) > 1)[:MOST_POINTS] or (
             whole[:LONGEST_POINT],
         )

@@ -8,7 +8,54 @@ import msgspec
 PLATFORMS = frozenset({"110", "12345", "119", "120", "122", "other", "none"})
 RESCUE = frozenset({"110", "119", "120", "122"})
 UNIT_KINDS = frozenset(
-    ["urban-management", "housing", "market", "human-resources", "education", "health", "ecology", "transport", "traffic-police", "public-security", "civil-affairs", "justice", "agriculture", "water", "natural-resources", "forestry", "emergency", "culture", "development-reform", "commerce", "tax", "medical-insurance", "housing-fund", "big-data", "disabled-veterans", "ethnic-religious", "fire-rescue", "petition", "supervision", "government", "power", "water-supply", "gas", "heating", "telecom", "post", "public-transport", "railway", "women-federation", "disabled-federation", "union", "finance", "sports", "statistics", "science-industry", "tobacco"]
+    [
+        "urban-management",
+        "housing",
+        "market",
+        "human-resources",
+        "education",
+        "health",
+        "ecology",
+        "transport",
+        "traffic-police",
+        "public-security",
+        "civil-affairs",
+        "justice",
+        "agriculture",
+        "water",
+        "natural-resources",
+        "forestry",
+        "emergency",
+        "culture",
+        "development-reform",
+        "commerce",
+        "tax",
+        "medical-insurance",
+        "housing-fund",
+        "big-data",
+        "disabled-veterans",
+        "ethnic-religious",
+        "fire-rescue",
+        "petition",
+        "supervision",
+        "government",
+        "power",
+        "water-supply",
+        "gas",
+        "heating",
+        "telecom",
+        "post",
+        "public-transport",
+        "railway",
+        "women-federation",
+        "disabled-federation",
+        "union",
+        "finance",
+        "sports",
+        "statistics",
+        "science-industry",
+        "tobacco",
+    ]
 )
 UTILITIES = frozenset(
     {
@@ -106,7 +153,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `past:`, `supposed:`, `any:`, `head:`. Without a plane the tier decides: gate reads live facts, police
     facts at the head of the text, the others any mention. `dual` are lines that act at once beside the
     platform, `tell` those that are told. `words` are the item's own: a fact `words/ID` is made of them, and it
-    is one more alternative. `source` is a document or an address, or `basis` says "clause".
+    is one more alternative. `alone` items speak only when no ordinary item
+    does. `source` is a document or an address, or `basis` says "clause".
     """
 
     id: str
@@ -126,6 +174,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     dual: tuple[str, ...] = ()
     tell: tuple[str, ...] = ()
     urgent: bool = False
+    alone: bool = False
     kind: Literal["", "咨询", "求助", "投诉", "举报", "建议"] = ""
     guidance: str = ""
     contested: bool = False

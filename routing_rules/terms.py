@@ -3,7 +3,15 @@
 from routing_rules.lexicon import ANY, HEAD, LIVE, PAST, PLANES, SUPPOSED, Lexicon
 from routing_rules.schema import TIERS, Item
 
-_PLANE_OF_TIER = {"gate": LIVE, "about": ANY, "police": HEAD, "elsewhere": ANY, "doubt": LIVE, "ordinary": ANY, "last": ANY}
+_PLANE_OF_TIER = {
+    "gate": LIVE,
+    "about": ANY,
+    "police": HEAD,
+    "elsewhere": ANY,
+    "doubt": LIVE,
+    "ordinary": ANY,
+    "last": ANY,
+}
 _PREFIX = {"live": LIVE, "past": PAST, "supposed": SUPPOSED, "any": ANY, "head": HEAD}
 
 
@@ -25,13 +33,15 @@ class Alternative:
 
 
 class Terms:
-    """All alternatives by anchor fact; `barred` are divisions that an item of a narrower list overrides."""
+    """All alternatives by anchor fact; `barred` names for an item those of narrower lists that override it;
+    `free` are items in force everywhere, always and on every channel."""
 
-    __slots__ = ("barred", "by_fact")
+    __slots__ = ("barred", "by_fact", "free")
 
     def __init__(self) -> None:
         self.by_fact: dict[int, list[Alternative]] = {}
-        self.barred: dict[str, tuple[str, ...]] = {}
+        self.barred: dict[str, tuple[Item, ...]] = {}
+        self.free: frozenset[str] = frozenset()
 
     @staticmethod
     def parse(line: str, known: set[str] | frozenset[str]) -> list[tuple[bool, str, str]]:
@@ -54,12 +64,12 @@ def compile_terms(items: tuple[Item, ...], lexicon: Lexicon) -> Terms:
     """Masks for all items; `items` come sorted by tier and priority."""
     terms = Terms()
     known = frozenset(lexicon.numbers)
-    barred: dict[str, list[str]] = {}
+    barred: dict[str, list[Item]] = {}
     spread: dict[int, int] = {}
     rows: list[tuple[Item, int, list[tuple[bool, str, str]]]] = []
     for order, item in enumerate(items):
         for other in item.overrides:
-            barred.setdefault(other, []).append(item.division)
+            barred.setdefault(other, []).append(item)
         for line in item.when:
             parsed = Terms.parse(line, known)
             rows.append((item, TIERS.index(item.tier) * 1_000_000 + order, parsed))
@@ -85,5 +95,10 @@ def compile_terms(items: tuple[Item, ...], lexicon: Lexicon) -> Terms:
             continue
         anchor = min(facts, key=lambda number: (spread[number], number))
         terms.by_fact.setdefault(anchor, []).append(Alternative(item, order, needed, forbidden, tuple(facts)))
-    terms.barred = {name: tuple(divisions) for name, divisions in barred.items()}
+    terms.free = frozenset(
+        item.id
+        for item in items
+        if not (item.division or item.since or item.until or item.channels or item.id in barred)
+    )
+    terms.barred = {name: tuple(others) for name, others in barred.items()}
     return terms

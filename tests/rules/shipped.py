@@ -1,0 +1,36 @@
+"""The shipped rulebook for the tests of the lists, compiled once, and the hour at which they rule."""
+
+import datetime as dt
+from functools import cache
+from pathlib import Path
+
+from routing_rules.loader import Rulebook, compile_rulebook
+from routing_rules.match import rule
+from routing_rules.ruling import Hints, Line, Ruling
+
+DATA = Path(__file__).parents[2] / "routing_rules" / "data"
+MORNING = dt.datetime(2026, 3, 10, 10, tzinfo=dt.timezone(dt.timedelta(hours=8)))
+
+
+def files() -> dict[str, bytes]:
+    return {
+        str(path.relative_to(DATA)): path.read_bytes()
+        for folder in ("lists", "lexicon", "examples")
+        for path in sorted((DATA / folder).glob("*.toml"))
+    }
+
+
+@cache
+def book() -> Rulebook:
+    return compile_rulebook(files())
+
+
+def judge(
+    text: str,
+    *,
+    line: Line = Line.hotline,
+    division: str = "630000",
+    at: dt.datetime = MORNING,
+    hints: Hints | None = None,
+) -> Ruling:
+    return rule(text, book=book(), line=line, division=division, at=at, hints=hints or Hints())
