@@ -13,8 +13,10 @@ from aiohttp.typedefs import Handler, Middleware
 
 from adapters.http_api.words import Library, Words
 from dispatcher.domain.errors import Refused
+from dispatcher.languages import CHINESE
 from dispatcher.store.errors import Failed, Unavailable
 from dispatcher.views.cursor import BadCursor
+from dispatcher.views.words import STAGES
 
 log = logging.getLogger("liandong.api")
 
@@ -180,7 +182,9 @@ def invalid(error: pydantic.ValidationError, where: str, words: Words) -> Proble
     return Problem(
         422,
         "bad-field",
-        "{count} fields cannot be taken; the first: {first}" if many else "{first}",
+        "{count} fields cannot be taken; the first: {first}"
+        if many
+        else first.detail.replace("{", "{{").replace("}", "}}"),
         field=first.field,
         value=first.value,
         remedy=first.remedy,
@@ -238,7 +242,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 
 def _shown(field: str, value: object) -> str:
     """What came, for short codes only: words and personal fields are never sent back or logged."""
-    if field.split(".")[0] in ("personal", "words", "reason", "title", "text"):
+    if field.split(".")[0] in ("personal", "words", "reason", "title", "text", "caller"):
         return ""
     if value is None or isinstance(value, str | int | float | bool):
         return str(value)[:80].encode("utf-8", "replace").decode()
@@ -246,13 +250,14 @@ def _shown(field: str, value: object) -> str:
 
 
 def _refused(no: Refused, words: Words) -> web.Response:
+    places = dict(no.places)
+    if words.language == CHINESE and "stage" in places:
+        places["stage"] = STAGES[places["stage"]].zh if places["stage"] in STAGES else places["stage"]
     document = ProblemDocument(
         type=f"/api#{no.code}",
         title=words.say(TITLES.get(no.code, TITLES["refused"])),
         status=no.status,
-        detail=words.say(no.template, no.places)
-        if no.places
-        else words.say(no.template, {"field": no.field}),
+        detail=words.say(no.template, places) if no.places else words.say(no.template, {"field": no.field}),
         code=no.code,
         field=no.field,
         value=no.value,

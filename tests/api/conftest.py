@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -75,7 +76,7 @@ class Api:
         actor: Actor | None = None,
         *,
         json: object = None,
-        raw: bytes | None = None,
+        raw: bytes | AsyncIterable[bytes] | None = None,
         key: str = "",
         headers: dict[str, str] | None = None,
     ) -> Answered:
@@ -83,7 +84,9 @@ class Api:
         sent = dict(headers or {})
         if actor is not None:
             sent.setdefault("Authorization", f"Bearer {await self.token(actor)}")
-        body = raw if raw is not None else None if json is None else msgspec.json.encode(json)
+        body: Any = raw if raw is not None else None if json is None else msgspec.json.encode(json)
+        if isinstance(body, bytes) and len(body) > 500_000:
+            body = io.BytesIO(body)
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
         if key:
