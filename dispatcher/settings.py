@@ -9,16 +9,17 @@ from __future__ import annotations
 import ipaddress
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from importlib import resources
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
+
+from dispatcher.setting_checks import check_setting
 
 PREFIX = "LIANDONG_"
 FILE_VARIABLE = "LIANDONG_CONFIG"
@@ -407,7 +408,7 @@ def _section(
         value = values.get(key)
         try:
             read[key] = _value(value, wanted, lax=source.startswith(PREFIX))
-            _CHECKS.get(name, _anything)(read[key])
+            check_setting(name, read[key])
         except (ValueError, OSError) as error:
             shown = masked(str(value)) if "url" in key else str(value)[:120]
             why = f"{error.strerror}; " if isinstance(error, OSError) and error.strerror else ""
@@ -453,61 +454,6 @@ def _fields(kind: object) -> dict[str, object]:
     return get_type_hints(kind, include_extras=True)
 
 
-def _anything(value: object) -> None:
-    """No further rule holds for this key."""
-
-
-def _database_url(value: object) -> None:
-    parts = urlsplit(str(value))
-    if parts.scheme == "sqlite":
-        if parts.netloc or len(parts.path) < 2 or parts.path.endswith("/"):
-            raise ValueError("path")
-        if Path(parts.path[1:]).is_dir():
-            raise ValueError("a folder")
-    elif parts.scheme == "postgresql":
-        _ = parts.port  # raises ValueError when it is no port
-        if len(parts.path.strip("/")) == 0:
-            raise ValueError("name")
-    else:
-        raise ValueError("scheme")
-
-
-def _web_url(value: object) -> None:
-    if value == "":
-        return
-    parts = urlsplit(str(value))
-    _ = parts.port
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("address")
-
-
-def _folder(value: object) -> None:
-    if isinstance(value, Path):
-        next(value.iterdir(), None)  # OSError says what is wrong with it
-
-
-def _readable(value: object) -> None:
-    if isinstance(value, Path):
-        with value.open("rb") as file:
-            file.read(1)
-
-
-def _key_file(value: object) -> None:
-    if isinstance(value, Path) and value.exists():
-        _readable(value)
-
-
-def _cache(value: object) -> None:
-    if isinstance(value, Path) and value.exists() and not value.is_dir():
-        raise ValueError("not a folder")
-
-
-def _networks(value: object) -> None:
-    if isinstance(value, tuple):
-        for network in value:
-            ipaddress.ip_network(network)
-
-
 def _disagreements(runtime: Runtime, sources: Mapping[str, str]) -> tuple[Fault, ...]:
     """Values that are right alone and wrong together."""
     if runtime.relay_backoff <= runtime.relay_cap:
@@ -520,21 +466,3 @@ def _disagreements(runtime: Runtime, sources: Mapping[str, str]) -> tuple[Fault,
             remedy="首次间隔不得超过 runtime.relay_cap / the first pause may not exceed runtime.relay_cap",
         ),
     )
-
-
-_CHECKS: Mapping[str, Callable[[object], None]] = {
-    "database.url": _database_url,
-    "http.base": _web_url,
-    "vault.key_file": _key_file,
-    "data.lists": _folder,
-    "data.lexicon": _folder,
-    "data.calendars": _folder,
-    "data.places": _folder,
-    "data.directory": _folder,
-    "data.organisation": _folder,
-    "data.policy": _folder,
-    "data.cache": _cache,
-    "notices.webhook_url": _web_url,
-    "notices.secret_file": _readable,
-    "telemetry.allow": _networks,
-}
