@@ -26,16 +26,14 @@ class Witness:
 
     async def changed(self) -> list[Case]:
         """The cases with events since the last look, as they stand now, in the order of their ids."""
+        touched = select(_event.c.stream_id).where(
+            _event.c.position > self.position, _event.c.stream_kind == CASE
+        )
+        newest = select(_position.c.value).scalar_subquery()
+        statement = select(newest, _stream.c.state).where(_stream.c.id.in_(touched)).order_by(_stream.c.id)
         async with self._database.looking() as connection:
-            newest = (await connection.execute(select(_position.c.value))).scalar() or 0
-            if newest == self.position:
-                return []
-            touched = select(_event.c.stream_id).where(
-                _event.c.position > self.position, _event.c.position <= newest, _event.c.stream_kind == CASE
-            )
-            rows = await connection.execute(
-                select(_stream.c.state).where(_stream.c.id.in_(touched)).order_by(_stream.c.id)
-            )
-            states = rows.scalars().all()
-        self.position = newest
-        return [cast("Case", decode_state(state, Case)) for state in states]
+            rows = (await connection.execute(statement)).all()
+        if not rows:
+            return []
+        self.position = int(rows[0][0])
+        return [cast("Case", decode_state(state, Case)) for _, state in rows]

@@ -17,6 +17,7 @@ import msgspec
 from dispatcher.cli.configured import add_config, refuse, settings_of
 from dispatcher.cli.messages import Message, RowFault, UnreadableFile, read_messages
 from dispatcher.cli.progress import progress
+from dispatcher.cli.serve import loop_factory
 from dispatcher.settings import Settings
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ def handler(arguments: argparse.Namespace) -> int:
         )
     if not messages:
         return refuse(f"{arguments.file}: 没有可用的来件 / holds no message that can be used")
-    return asyncio.run(_replay(settings, arguments, messages, faults))
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(_replay(settings, arguments, messages, faults))
 
 
 async def _replay(

@@ -37,7 +37,7 @@ def run_node(settings: Settings, specs: Callable[[], Any] | None = None) -> int:
     """
     began = time.perf_counter()
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(_serve(settings, specs, began))
     except KeyboardInterrupt:
         return 130
@@ -87,7 +87,7 @@ def _leaves(fault: BaseException) -> Iterator[str]:
         yield str(fault) or type(fault).__name__
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop's, where it installs."""
     try:
         import uvloop

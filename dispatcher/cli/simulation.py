@@ -30,7 +30,7 @@ from dispatcher.store.numbers import Numbers
 from dispatcher.wiring import EFFECTS, SPECS, Core, OpenStore, build_core, carriers_of
 from routing_rules.demo import demo_behaviour
 
-RELAY_EVERY = timedelta(minutes=30)
+RELAY_EVERY = timedelta(hours=6)
 """Simulated time between two runs of the relay while nobody waits for another platform."""
 
 _LIMIT = 500
@@ -88,6 +88,7 @@ class Simulation:
         )
         self.progress = Progress()
         self._relayed = clock.now()
+        self._due: datetime | None = None
         self._idle_steps = 0
 
     async def run(
@@ -110,16 +111,18 @@ class Simulation:
         await self.rehearsal.look(self._clock.now())
         while (at := await self._next(waiting)) is not None and (until is None or at <= until):
             self._set(at)
-            if due := await self._settle(at):
-                self.progress.settled += due
+            if self._due is not None and self._due <= at:
+                self.progress.settled += await self._settle(at)
             batch: list[Arrival] = []
             while waiting and waiting[-1].at <= at:
                 batch.append(waiting.pop())
             if batch:
                 await asyncio.gather(*(self._register(arrival) for arrival in batch))
                 told(len(batch))
-            self.progress.acts += await self.rehearsal.act(at)
-            await self.rehearsal.look(at)
+            acts = await self.rehearsal.act(at)
+            self.progress.acts += acts
+            if batch or acts:
+                await self.rehearsal.look(at)
             if self.rehearsal.between or at - self._relayed >= RELAY_EVERY:
                 await self._relay(at)
             self.progress.steps += 1
@@ -128,10 +131,10 @@ class Simulation:
         await self._relay(self._clock.now())
 
     async def _next(self, waiting: list[Arrival]) -> datetime | None:
-        due = await self._core.writer.next_due()
+        self._due = await self._core.writer.next_due()
         instants = [
             at
-            for at in (due, self.rehearsal.next_at(), waiting[-1].at if waiting else None)
+            for at in (self._due, self.rehearsal.next_at(), waiting[-1].at if waiting else None)
             if at is not None
         ]
         return max(min(instants), self._clock.now()) if instants else None
