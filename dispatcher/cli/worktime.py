@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dispatcher.cli.packaged import packaged_files
+from dispatcher.data_files import packaged_files
 from dispatcher.domain.worktime import Calendar, Calendars, Unreckonable
 from routing_rules.calendar_files import load_calendars
 from routing_rules.strict import DataFault
