@@ -17,7 +17,7 @@ import chinese_calendar
 import pandas
 
 from benchmarks.figures import Figures, read_options
-from dispatcher.cli.packaged import packaged_files
+from dispatcher.data_files import packaged_files
 from dispatcher.domain.worktable import compile_table
 from dispatcher.domain.worktime import LEGAL_ZONE, Calendar
 from routing_rules.calendar_files import load_calendars
