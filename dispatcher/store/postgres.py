@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,8 @@ from dispatcher.store.rows import (
     StoredAnswer,
     StoredStream,
 )
+
+log = logging.getLogger(__name__)
 
 CHANNEL = "liandong_events"
 """One NOTIFY a batch, with the new position: a hint to wake up, never the truth."""
@@ -151,6 +154,9 @@ def translated() -> Iterator[None]:
         if isinstance(err, ValueError):  # asyncpg's own "invalid input for query argument"
             raise BadData("a value does not fit its column") from err
         raise Lost(str(err)) from err
+    except asyncpg.InternalClientError as err:
+        # asyncpg's words for a connection that was cut between two of its own steps.
+        raise Lost(type(err).__name__) from err
     except (OSError, TimeoutError) as err:
         raise Lost(type(err).__name__) from err
 
@@ -263,12 +269,8 @@ class PostgresEngine:
             try:
                 yield transaction
             finally:
-                if not transaction.finished and not connection.is_closed():
-                    try:
-                        with translated():
-                            await connection.execute("ROLLBACK")
-                    except (Lost, Again):
-                        connection.terminate()
+                if not transaction.finished:
+                    await _roll_back(connection)
         finally:
             await self._pool.release(connection)
 
@@ -280,3 +282,18 @@ class PostgresEngine:
                     "SELECT min(due) FROM deadline WHERE state = 'armed'"
                 )
         return value
+
+
+async def _roll_back(connection: Any) -> None:
+    """Roll back, or drop the connection: it must never go back to the pool inside a transaction."""
+    clean = False
+    try:
+        with translated():
+            await connection.execute("ROLLBACK")
+        clean = True
+    except (Lost, Again) as err:
+        log.warning("a connection was lost in a transaction: %s", err)
+    finally:
+        if not clean:
+            with contextlib.suppress(asyncpg.InterfaceError):  # the pool may have taken it back already
+                connection.terminate()
