@@ -26,17 +26,18 @@ _SPACED = re.compile(r"[^\x00-\x7f]\s+[^\x00-\x7f]|[\u200b-\u200f\u2060\ufeff\x0
 class Hit:
     """One fact at one place of the folded text."""
 
-    __slots__ = ("clause", "end", "fact", "negated", "past", "sentence", "start", "supposed")
+    __slots__ = ("end", "fact", "negated", "past", "sentence", "start", "supposed")
 
-    def __init__(self, start: int, end: int, fact: int, sentence: int, clause: int) -> None:
+    def __init__(
+        self, start: int, end: int, fact: int, sentence: int, negated: bool, past: bool, supposed: bool
+    ) -> None:
         self.start = start
         self.end = end
         self.fact = fact
         self.sentence = sentence
-        self.clause = clause
-        self.negated = False
-        self.past = False
-        self.supposed = False
+        self.negated = negated
+        self.past = past
+        self.supposed = supposed
 
 
 class Facts:
@@ -68,31 +69,28 @@ def read(text: str, lexicon: Lexicon, situations: int = 0) -> Facts:
     persists, doubt, spoken, plain = lexicon.persists, lexicon.doubt, lexicon.spoken, lexicon.plain
     for hit in hits:
         fact = hit.fact
-        if fact in plain:
+        if (hit.negated or hit.supposed) and fact in plain:
             hit.negated = hit.supposed = False
         if hit.supposed and fact in doubt:
             hit.supposed = False
         if letter:
             hit.past = fact not in spoken and hit.sentence not in summons
-        elif hit.sentence in now_sentences or fact in persists:
+        elif hit.past and (hit.sentence in now_sentences or fact in persists):
             hit.past = False
     _compose(hits, lexicon)
-    live, past, supposed, anyhow, head = lexicon.bits
+    live, past, supposed = lexicon.states
+    live_head, past_head = lexicon.head_states
     head_end = _head_end(folded)
-    mask = situations
+    mask = situations | live_head[numbers["letter" if letter else "brief"]]
     for hit in hits:
         if hit.negated:
             continue
-        fact = hit.fact
-        mask |= anyhow[fact]
         if hit.supposed:
-            mask |= supposed[fact]
+            mask |= supposed[hit.fact]
+        elif hit.start < head_end:
+            mask |= past_head[hit.fact] if hit.past else live_head[hit.fact]
         else:
-            mask |= past[fact] if hit.past else live[fact]
-            if hit.start < head_end:
-                mask |= head[fact]
-    shape = numbers["letter"] if letter else numbers["brief"]
-    mask |= anyhow[shape] | live[shape] | head[shape]
+            mask |= past[hit.fact] if hit.past else live[hit.fact]
     return Facts(folded, mask, hits, offsets)
 
 
@@ -150,13 +148,11 @@ def _walk(folded: str, lexicon: Lexicon) -> tuple[list[Hit], set[int], set[int],
     for start, end, meanings in found:
         if cover is not None and max(cover[start:end]) >= end - start and meanings[0][0] != 1:
             continue
+        negated = 0 <= start - negation_end <= NEGATION_REACH
+        supposed = supposed_clause == clause or supposed_sentence == sentence
         for role, number in meanings:
             if role == 0:
-                hit = Hit(start, end, number, sentence, clause)
-                hit.negated = 0 <= start - negation_end <= NEGATION_REACH
-                hit.supposed = supposed_clause == clause or supposed_sentence == sentence
-                hit.past = past
-                hits.append(hit)
+                hits.append(Hit(start, end, number, sentence, negated, past, supposed))
             elif role == 10:
                 clause += 1
                 clause_from = len(hits)
@@ -260,10 +256,10 @@ def _joined(joint: Joint, by_fact: dict[int, list[Hit]], lexicon: Lexicon) -> Hi
                 max(h.end for h in chain),
                 joint.number,
                 first.sentence,
-                first.clause,
+                False,
+                any(hit.past for hit in chain) and joint.number not in lexicon.persists,
+                any(hit.supposed for hit in chain) and joint.number not in lexicon.doubt,
             )
-            made.past = any(hit.past for hit in chain) and joint.number not in lexicon.persists
-            made.supposed = any(hit.supposed for hit in chain) and joint.number not in lexicon.doubt
             if not (made.past or made.supposed):
                 return made
             best = best or made

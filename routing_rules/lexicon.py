@@ -96,6 +96,7 @@ class Lexicon:
         "count",
         "doubt",
         "fold",
+        "head_states",
         "joints",
         "names",
         "numbers",
@@ -103,6 +104,7 @@ class Lexicon:
         "persists",
         "plain",
         "spoken",
+        "states",
         "used",
     )
 
@@ -115,6 +117,13 @@ class Lexicon:
         self.count = len(self.names)
         self.bits = tuple(
             tuple(1 << (plane * self.count + n) for n in range(self.count)) for plane in range(5)
+        )
+        live, past, supposed, anyhow, head = self.bits
+        self.states = tuple(
+            tuple(anyhow[n] | plane[n] for n in range(self.count)) for plane in (live, past, supposed)
+        )
+        self.head_states = tuple(
+            tuple(anyhow[n] | plane[n] | head[n] for n in range(self.count)) for plane in (live, past)
         )
         self.doubt = frozenset(self.numbers[c.name] for c in sheet.concepts if c.doubt)
         self.persists = frozenset(self.numbers[c.name] for c in sheet.concepts if c.persists)
@@ -152,7 +161,11 @@ def _patterns(concepts: tuple[Concept, ...], numbers: dict[str, int], fold: dict
         for word in concept.words:
             for text in expand(word) if "(" in word or "?" in word else (word,):
                 meanings.setdefault(text.translate(fold), {})[meaning] = None
-    return tuple((units(text), len(text), tuple(found)) for text, found in meanings.items())
+    return tuple(
+        # An idiom comes first among the meanings of a string, so that one look tells it.
+        (units(text), len(text), tuple(sorted(found, key=lambda meaning: meaning[0] != ROLES["mask"])))
+        for text, found in meanings.items()
+    )
 
 
 def _automaton(patterns: Patterns) -> Any:

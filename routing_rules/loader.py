@@ -83,7 +83,9 @@ def compile_rulebook(files: Mapping[str, bytes]) -> Rulebook:
     faults = reading.faults + (_cross_check(sheet) if not reading.faults else [])
     if faults:
         raise ExceptionGroup("the rulebook is refused", faults)
-    return Rulebook(sheet, hashlib.sha256(msgspec.msgpack.encode(sheet)).hexdigest())
+    # Example files prove a release but don't change what it rules: a process may leave them out.
+    canonical = msgspec.structs.replace(sheet, examples=())
+    return Rulebook(sheet, hashlib.sha256(msgspec.msgpack.encode(canonical)).hexdigest())
 
 
 class _Reading:
