@@ -204,15 +204,21 @@ def _covered(found: list[tuple[int, int, Meanings]], length: int) -> list[int] |
 def _compose(hits: list[Hit], lexicon: Lexicon) -> None:
     """Adds the facts that stand near each other make, in the order of their definition."""
     by_fact: dict[int, list[Hit]] = {}
+    present = 0
     for hit in hits:
-        if not hit.negated:
-            by_fact.setdefault(hit.fact, []).append(hit)
-    present = sum(1 << fact for fact in by_fact)
+        if hit.negated:
+            continue
+        fact = hit.fact
+        if fact in by_fact:
+            by_fact[fact].append(hit)
+        else:
+            by_fact[fact] = [hit]
+            present |= 1 << fact
     pending = {
         order: joint
-        for fact in by_fact
-        for order, joint in lexicon.joints.get(fact, ())
-        if all(present & part for part in joint.present)
+        for fact in lexicon.joints.keys() & by_fact.keys()
+        for order, joint in lexicon.joints[fact]
+        if present & joint.first and present & joint.second
     }
     # A composition may be part of a later one, so they are taken in order and the list may grow.
     while pending:
@@ -225,7 +231,7 @@ def _compose(hits: list[Hit], lexicon: Lexicon) -> None:
         if not present >> joint.number & 1:
             present |= 1 << joint.number
             for held in lexicon.chained.get(joint.number, ()):
-                if held[0] > order and all(present & part for part in held[1].present):
+                if held[0] > order and present & held[1].first and present & held[1].second:
                     pending[held[0]] = held[1]
 
 

@@ -75,12 +75,13 @@ Patterns = tuple[tuple[str, int, tuple[tuple[int, int], ...]], ...]
 class Joint:
     """A composition with its parts resolved to concept numbers."""
 
-    __slots__ = ("number", "ordered", "parts", "present", "unless", "within")
+    __slots__ = ("first", "number", "ordered", "parts", "second", "unless", "within")
 
     def __init__(self, row: Composition, numbers: dict[str, int]) -> None:
         self.number = numbers[row.name]
         self.parts = tuple(frozenset(numbers[n] for n in part.split("|")) for part in row.near)
-        self.present = tuple(sum(1 << n for n in part) for part in self.parts)
+        # Two masks settle nearly always that a composition cannot hold, without looking at places.
+        self.first, self.second = (sum(1 << n for n in part) for part in (self.parts[0], self.parts[-1]))
         self.within = row.within
         self.ordered = row.ordered
         self.unless = frozenset(numbers[n] for n in row.unless)
