@@ -151,7 +151,7 @@ def replied(scene: Scene) -> Move:
 def approved(scene: Scene) -> Move:
     """Tell the citizen."""
     command = c.DeliverReply(case=scene.case.id, how="phone", words="已电话告知办理情况。")
-    return scene.desk(command, scene.habits.deliver)
+    return scene.desk(command, scene.habits.deliver_urgent if scene.urgent else scene.habits.deliver)
 
 
 def close(scene: Scene) -> Move:

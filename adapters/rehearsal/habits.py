@@ -40,6 +40,7 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     decide_urgent: Delay = _natural(2, 6, 25)
     silent: Delay = _working(700, 1000, 1500)  # an approver who does not look
     deliver: Delay = _working(10, 60, 420)
+    deliver_urgent: Delay = _natural(2, 10, 40)
     close: Delay = _working(5, 30, 240)
     verify: Delay = _working(30, 200, 600)
     # the police

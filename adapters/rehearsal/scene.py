@@ -79,12 +79,18 @@ class Scene:
             return soon
         return max(self.library.calendars.of(self._division(run.unit)).subtract_worktime(run.due, left), soon)
 
-    def in_time(self, clock: str, at: datetime) -> datetime:
-        """The instant, or one shortly before the limit of a clock where it would come too late."""
+    def in_time(self, clock: str, at: datetime, *, spare: timedelta = timedelta()) -> datetime:
+        """The instant, or an earlier one where it would leave less than ``spare`` working time to a clock's limit."""
         run = self.case.clock(clock)
-        if run is None or run.stopped is not None or at <= run.due:
+        if run is None or run.stopped is not None:
             return at
-        return max(self.now + (run.due - self.now) * 0.95, self.now + _LEAST)
+        last = run.due
+        if spare and not self.urgent:
+            last = self.library.calendars.of(self._division(run.unit)).subtract_worktime(run.due, spare)
+        if at <= last:
+            return at
+        share = 0.6 + 0.38 * self.draw.fraction()
+        return max(self.now + (last - self.now) * share, self.now + _LEAST)
 
     def past_limit(self, clock: str, delay: Delay) -> datetime:
         """An instant after the limit of a clock."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from adapters.rehearsal.desk import pending
 from adapters.rehearsal.moves import Move
@@ -122,4 +122,7 @@ def _reply_at(scene: Scene, unit: str) -> datetime:
     late = scene.once("late", unit, scene.case.redos).happens(usual.late_reply_share)
     if late and not scene.has_sent(c.ReplyCase):
         return scene.past_limit(clock, usual.late_by)
-    return scene.in_time(clock, scene.after(usual.reply_after, unit=unit))
+    spare = (
+        timedelta(hours=14) if clock == "handle" else timedelta(hours=1)
+    )  # the platform has to look at it too
+    return scene.in_time(clock, scene.after(usual.reply_after, unit=unit), spare=spare)
