@@ -7,14 +7,15 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Row, and_, asc, desc, or_, select
 from sqlmodel import col
 
 from dispatcher.domain.case import Case
 from dispatcher.domain.commands import CASE
 from dispatcher.domain.lifecycle import allowed_names
-from dispatcher.domain.stream import Role
-from dispatcher.domain.values import Personal
+from dispatcher.domain.stream import Actor, Role
+from dispatcher.domain.values import Personal, Stage
 from dispatcher.store.codec import decode_state
 from dispatcher.store.database import Database, tree_prefix
 from dispatcher.store.tables import Deadlines, Streams, Texts, VaultKeys, VaultRows
@@ -243,7 +244,7 @@ async def one_case(viewer: Viewer, id_: UUID, vault: Vault | None = None) -> One
     reads = bool(WORDS_FOR.intersection(roles))
     return OneCase(
         line=line_of(viewer, row),
-        state=state,
+        state=shown_to(viewer.actor, state),
         allowed=allowed_names(state),
         deadlines=tuple(
             DeadlineLine(
@@ -322,6 +323,18 @@ def state_of(raw: bytes) -> Case:
     state = decode_state(raw, Case)
     assert isinstance(state, Case)
     return state
+
+
+def shown_to(actor: Actor, case: Case) -> Case:
+    """The state as an actor may know it: a unit learns a rating once it is locked (verified, or the case archived)."""
+    if actor.unit and not rating_is_locked(case):
+        return replace(case, rating=None, contested_rating=False)
+    return case
+
+
+def rating_is_locked(case: Case) -> bool:
+    """Whether nobody can be made to change the rating any more."""
+    return case.stage is Stage.ARCHIVED or (case.rating is not None and case.rating.verified is not None)
 
 
 def line_of(viewer: Viewer, row: Row[*tuple[Any, ...]]) -> CaseLine:

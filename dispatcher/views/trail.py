@@ -14,10 +14,12 @@ from dispatcher.domain.stream import Versions
 from dispatcher.store.codec import Codec, decode_versions
 from dispatcher.store.tables import Events, Streams, Texts
 from dispatcher.views import words
-from dispatcher.views.cases import WORDS_FOR, state_of
+from dispatcher.views.cases import WORDS_FOR, rating_is_locked, state_of
 from dispatcher.views.masking import mask_text
 from dispatcher.views.viewing import Viewer, scope_of_one
 
+_RATINGS = frozenset({"case-rated", "rating-contested", "case-called-back", "callback-tried"})
+"""What a unit does not see before the rating is locked."""
 _SAID = ("narrative", "words", "reason")
 
 
@@ -81,11 +83,13 @@ async def trail(viewer: Viewer, id_: UUID, codec: Codec) -> Trail | None:
     texts = select(col(Texts.no), col(Texts.words)).where(col(Texts.stream_id) == id_)
     async with viewer.database.reading(scope) as connection:
         row = (await connection.execute(head)).one_or_none()
-        if row is None or not viewer.sees(state_of(row.state)):
+        if row is None or not viewer.sees(state := state_of(row.state)):
             return None
         events = (await connection.execute(log)).all()
         said = {row.no: row.words for row in (await connection.execute(texts)).all()}
     reads = bool(WORDS_FOR.intersection(viewer.actor.roles))
+    if viewer.actor.unit and not rating_is_locked(state):
+        events = [event for event in events if event.kind.rpartition(".")[0] not in _RATINGS]
     return Trail(
         case=id_,
         number=row.number,

@@ -52,10 +52,21 @@ class Viewer:
     def within(self, table: Any) -> ColumnElement[bool]:
         """The condition on ``table`` (with columns platform and division). An empty scope means nothing."""
         narrowed = within(self.scope, table)
+        actor = self.actor
+        if actor.unit or EVERYTHING not in self.scope.divisions or not actor.division:
+            return narrowed
+        division, platform = col(table.division), col(table.platform)
+        tree = division.like(tree_prefix(actor.division) + "%")
+        if REGIONAL.intersection(actor.roles):
+            return and_(narrowed, or_(tree, division == ""))  # an unknown place counts as the province
         if len(self.scope.platforms) > 1:
-            # Cases of the platforms below count by where they lie; those of one's own wherever they lie.
-            tree = col(table.division).like(tree_prefix(self.actor.division) + "%")
-            return and_(narrowed, or_(col(table.platform) == self.actor.platform, tree))
+            # Cases of the platforms below count by where they lie, those of an unknown place by their platform's
+            # region; one's own platform's count wherever they lie.
+            near = [
+                one for one in self.scope.platforms if authority.within(one.partition("-")[2], actor.division)
+            ]
+            unplaced = and_(division == "", platform.in_(near))
+            return and_(narrowed, or_(platform == actor.platform, tree, unplaced))
         return narrowed
 
 
@@ -74,15 +85,15 @@ def within(scope: Scope, table: Any) -> ColumnElement[bool]:
 def scope_of(actor: Actor, library: Library) -> Scope:
     """The platforms and divisions an actor may look into (`authority.sees`, as far as columns can say it).
 
-    Units: their province, narrowed to their own cases by `Viewer.streams`. Audit and security administrators: every
+    Units: everything, narrowed to their own cases by `Viewer.streams`. Audit and security administrators: every
     platform of their division. Everybody else: their platform, and those of the same line below it. An account bound
     to nothing sees nothing.
     """
-    if Role.SYSTEM in actor.roles:
+    if Role.SYSTEM in actor.roles or actor.unit:
         return Scope(platforms=(EVERYTHING,), divisions=(EVERYTHING,))
-    if actor.unit:
-        return Scope(platforms=(EVERYTHING,), divisions=(f"{(actor.division or library.home)[:2]}0000",))
     if REGIONAL.intersection(actor.roles):
+        if authority.within(library.home, actor.division):
+            return Scope(platforms=(EVERYTHING,), divisions=(EVERYTHING,))
         return Scope(platforms=(EVERYTHING,), divisions=(actor.division,) if actor.division else ())
     if not actor.platform:
         return Scope()

@@ -29,7 +29,7 @@ from dispatcher.store.numbers import Numbers
 from dispatcher.store.outbox import Outbox
 from dispatcher.store.vault import Vault
 from dispatcher.store.writer import Writer
-from tests.support import world
+from tests.api import people
 
 NOW = datetime(2026, 11, 18, 2, 0, tzinfo=UTC)
 """A Wednesday, ten o'clock in Xining."""
@@ -91,7 +91,7 @@ class Api:
             sent.setdefault("Content-Type", "application/json")
         if key:
             sent["Idempotency-Key"] = key
-        full = path if path.startswith(PREFIX) or path.startswith("//") else f"{PREFIX}/v1{path}"
+        full = path if path.startswith((PREFIX, "//")) else f"{PREFIX}/v1{path}"
         async with self._session.request(method, self.base + full, data=body, headers=sent) as response:
             return Answered(
                 status=response.status, headers=dict(response.headers), body=await response.read()
@@ -111,7 +111,7 @@ class Api:
 @pytest.fixture
 async def api(database: Database, tmp_path: Path) -> AsyncIterator[Api]:
     """The API over a fresh database, on each engine."""
-    library = world.library()
+    library = people.library()
     clock = ManualClock(NOW)
     vault = Vault.open(tmp_path / "vault.key")
     ids = (uuid5(_SPACE, str(no)) for no in itertools.count())

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.api import people
 from tests.api.conftest import BODY_LIMIT, Api
-from tests.support import world
 
 pytestmark = pytest.mark.parametrize("engine_name", ["sqlite"])  # the edge is the same on both engines
 
@@ -56,7 +56,7 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
 async def test_a_body_that_is_no_object_of_ours_is_refused(api: Api, name: str) -> None:
     raw, status, code = RAW[name]
 
-    answered = await api.ask("POST", "/calls", world.agent(), raw=raw, headers=_type(raw))
+    answered = await api.ask("POST", "/calls", people.agent(), raw=raw, headers=_type(raw))
 
     assert (answered.status, answered.json["code"]) == (status, code)
     assert answered.headers["Content-Type"] == "application/problem+json"
@@ -68,7 +68,7 @@ async def test_a_body_that_is_no_object_of_ours_is_refused(api: Api, name: str) 
 async def test_a_wrong_field_is_named_with_its_remedy(api: Api, name: str) -> None:
     sent, field = FIELDS[name]
 
-    answered = await api.ask("POST", "/calls", world.agent(), json=sent)
+    answered = await api.ask("POST", "/calls", people.agent(), json=sent)
 
     assert answered.status == 422
     assert answered.json["field"] == field
@@ -77,7 +77,7 @@ async def test_a_wrong_field_is_named_with_its_remedy(api: Api, name: str) -> No
 
 
 async def test_all_wrong_fields_are_told_at_once(api: Api) -> None:
-    answered = await api.ask("POST", "/calls", world.agent(), json={"anonymous": 1, "nope": 2})
+    answered = await api.ask("POST", "/calls", people.agent(), json={"anonymous": 1, "nope": 2})
 
     assert {fault["field"] for fault in answered.json["errors"]} == {"words", "anonymous", "nope"}
 
@@ -85,7 +85,7 @@ async def test_all_wrong_fields_are_told_at_once(api: Api) -> None:
 async def test_what_a_citizen_wrote_never_comes_back_in_a_problem(api: Api) -> None:
     sent = {"words": 13897001234, "personal": {"caller": 13897001234, "name": ["秘密"]}}
 
-    answered = await api.ask("POST", "/calls", world.agent(), json=sent)
+    answered = await api.ask("POST", "/calls", people.agent(), json=sent)
 
     assert answered.status == 422
     assert b"13897001234" not in answered.body
@@ -93,7 +93,7 @@ async def test_what_a_citizen_wrote_never_comes_back_in_a_problem(api: Api) -> N
 
 
 async def test_a_body_over_the_limit_is_refused_by_its_announced_length(api: Api) -> None:
-    answered = await api.ask("POST", "/calls", world.agent(), raw=b"x" * (BODY_LIMIT + 1))
+    answered = await api.ask("POST", "/calls", people.agent(), raw=b"x" * (BODY_LIMIT + 1))
 
     assert (answered.status, answered.json["code"]) == (413, "too-large")
 
@@ -104,14 +104,14 @@ async def test_a_body_over_the_limit_is_refused_while_it_is_read(api: Api) -> No
             yield b"x" * 65_536
 
     answered = await api.ask(
-        "POST", "/calls", world.agent(), raw=endless(), headers={"Content-Type": "application/json"}
+        "POST", "/calls", people.agent(), raw=endless(), headers={"Content-Type": "application/json"}
     )
 
     assert (answered.status, answered.json["code"]) == (413, "too-large")
 
 
 async def test_a_megabyte_of_text_does_not_hold_up_the_others(api: Api) -> None:
-    actor = world.agent()
+    actor = people.agent()
     await api.ask("GET", "/figures", actor)
     slowest = 0.0
 
@@ -135,7 +135,7 @@ async def test_a_megabyte_of_text_does_not_hold_up_the_others(api: Api) -> None:
 
 async def test_another_kind_of_body_is_refused(api: Api) -> None:
     answered = await api.ask(
-        "POST", "/calls", world.agent(), raw=b"words=a", headers={"Content-Type": "text/plain"}
+        "POST", "/calls", people.agent(), raw=b"words=a", headers={"Content-Type": "text/plain"}
     )
 
     assert (answered.status, answered.json["field"]) == (415, "Content-Type")
@@ -146,7 +146,7 @@ async def test_a_key_that_is_none_is_refused(api: Api, key: str) -> None:
     answered = await api.ask(
         "POST",
         "/calls",
-        world.agent(),
+        people.agent(),
         json={"words": "a"},
         headers={"Idempotency-Key": key.encode().decode("latin-1")},
     )
@@ -175,7 +175,7 @@ async def test_a_key_that_is_none_is_refused(api: Api, key: str) -> None:
     ],
 )
 async def test_a_question_with_a_wrong_parameter_is_refused(api: Api, query: str, field: str) -> None:
-    answered = await api.ask("GET", f"/cases?{query}", world.agent())
+    answered = await api.ask("GET", f"/cases?{query}", people.agent())
 
     assert (answered.status, answered.json["field"]) == (422, field)
 
@@ -184,13 +184,13 @@ async def test_a_question_with_a_wrong_parameter_is_refused(api: Api, query: str
 async def test_a_path_that_is_not_there_is_a_problem_document(api: Api, path: str) -> None:
     method = "POST" if path.endswith("sign-for") else "GET"
 
-    answered = await api.ask(method, path, world.clerk(_unit()))
+    answered = await api.ask(method, path, people.clerk(_unit()))
 
     assert (answered.status, answered.json["code"]) == (404, "not-found")
 
 
 async def test_a_method_that_is_not_taken_is_a_problem_document(api: Api) -> None:
-    answered = await api.ask("DELETE", "/cases", world.agent())
+    answered = await api.ask("DELETE", "/cases", people.agent())
 
     assert (answered.status, answered.json["code"]) == (405, "method-not-allowed")
     assert answered.headers["Allow"] == "GET"
@@ -199,7 +199,7 @@ async def test_a_method_that_is_not_taken_is_a_problem_document(api: Api) -> Non
 async def test_a_fault_of_ours_is_a_problem_with_an_id_that_is_in_the_log(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
-    token = {"Authorization": f"Bearer {await api.token(world.agent())}"}
+    token = {"Authorization": f"Bearer {await api.token(people.agent())}"}
     await api.ask("GET", "/cases", headers=token)
     async with api.services.database.writing() as connection:
         await connection.exec_driver_sql("ALTER TABLE stream RENAME TO gone")
@@ -213,7 +213,7 @@ async def test_a_fault_of_ours_is_a_problem_with_an_id_that_is_in_the_log(
 
 
 def _unit() -> str:
-    return world.library().organisation.units(kind="heating")[0].code
+    return people.library().organisation.units(kind="heating")[0].code
 
 
 def _type(raw: bytes) -> dict[str, str]:

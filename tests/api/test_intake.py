@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from tests.api import people
 from tests.api.conftest import Api
-from tests.support import world
 
 HEAT = {"words": "我家暖气不热已经三天了,城东区", "personal": {"caller": "138 9700 1234", "name": "测试"}}
 
 
 async def test_a_call_is_ruled_numbered_and_promised_before_it_is_answered(api: Api) -> None:
-    answered = await api.ask("POST", "/calls", world.agent(), json=HEAT, key="one")
+    answered = await api.ask("POST", "/calls", people.agent(), json=HEAT, key="one")
 
     assert answered.status == 201
     case = answered.json
@@ -24,10 +24,10 @@ async def test_a_call_is_ruled_numbered_and_promised_before_it_is_answered(api: 
 
 
 async def test_the_same_key_and_content_gives_the_same_answer_and_one_case(api: Api) -> None:
-    first = await api.ask("POST", "/calls", world.agent(), json=HEAT, key="one")
+    first = await api.ask("POST", "/calls", people.agent(), json=HEAT, key="one")
     stored = await api.events()
 
-    again = await api.ask("POST", "/calls", world.agent(), json=HEAT, key="one")
+    again = await api.ask("POST", "/calls", people.agent(), json=HEAT, key="one")
 
     assert again.status == 201
     assert again.body == first.body
@@ -37,10 +37,10 @@ async def test_the_same_key_and_content_gives_the_same_answer_and_one_case(api: 
 
 
 async def test_many_at_once_with_one_key_are_one_case(api: Api) -> None:
-    await api.token(world.agent())
+    await api.token(people.agent())
 
     answers = await asyncio.gather(
-        *(api.ask("POST", "/calls", world.agent(), json=HEAT, key="at-once") for _ in range(8))
+        *(api.ask("POST", "/calls", people.agent(), json=HEAT, key="at-once") for _ in range(8))
     )
 
     assert {answer.status for answer in answers} == {201}
@@ -50,10 +50,10 @@ async def test_many_at_once_with_one_key_are_one_case(api: Api) -> None:
 
 
 async def test_the_same_key_with_other_content_is_refused_and_nothing_stored(api: Api) -> None:
-    await api.ask("POST", "/calls", world.agent(), json=HEAT, key="one")
+    await api.ask("POST", "/calls", people.agent(), json=HEAT, key="one")
     stored = await api.events()
 
-    other = await api.ask("POST", "/calls", world.agent(), json={"words": "路灯不亮"}, key="one")
+    other = await api.ask("POST", "/calls", people.agent(), json={"words": "路灯不亮"}, key="one")
 
     assert other.status == 422
     assert other.json["code"] == "key-reused"
@@ -61,16 +61,16 @@ async def test_the_same_key_with_other_content_is_refused_and_nothing_stored(api
 
 
 async def test_two_senders_may_use_the_same_key(api: Api) -> None:
-    one = await api.ask("POST", "/calls", world.agent(), json=HEAT, key="one")
-    other = await api.ask("POST", "/calls", world.agent("12345-630200"), json=HEAT, key="one")
+    one = await api.ask("POST", "/calls", people.agent(), json=HEAT, key="one")
+    other = await api.ask("POST", "/calls", people.agent("12345-630200"), json=HEAT, key="one")
 
     assert (one.status, other.status) == (201, 201)
     assert one.json["case"] != other.json["case"]
 
 
 async def test_without_a_key_each_call_is_a_case_of_its_own(api: Api) -> None:
-    one = await api.ask("POST", "/calls", world.agent(), json=HEAT)
-    other = await api.ask("POST", "/calls", world.agent(), json=HEAT)
+    one = await api.ask("POST", "/calls", people.agent(), json=HEAT)
+    other = await api.ask("POST", "/calls", people.agent(), json=HEAT)
 
     assert one.json["number"] != other.json["number"]
 
@@ -79,14 +79,14 @@ async def test_a_message_keeps_its_channel_and_the_time_it_came(api: Api) -> Non
     came = (api.clock.now() - timedelta(minutes=5)).isoformat()
     sent = {"words": "建议增加公交站", "channel": "wechat", "received": came}
 
-    answered = await api.ask("POST", "/messages", world.agent(), json=sent)
+    answered = await api.ask("POST", "/messages", people.agent(), json=sent)
 
-    state = (await api.ask("GET", f"/cases/{answered.json['case']}", world.agent())).json["state"]
+    state = (await api.ask("GET", f"/cases/{answered.json['case']}", people.agent())).json["state"]
     assert (state["channel"], state["received"]) == ("wechat", "2026-11-18T01:55:00Z")
 
 
 async def test_an_agent_registers_for_the_own_platform_only(api: Api) -> None:
-    answered = await api.ask("POST", "/calls", world.agent(), json={**HEAT, "platform": "12345-630200"})
+    answered = await api.ask("POST", "/calls", people.agent(), json={**HEAT, "platform": "12345-630200"})
 
     assert answered.status == 403
     assert answered.json["field"] == "platform"
@@ -94,7 +94,7 @@ async def test_an_agent_registers_for_the_own_platform_only(api: Api) -> None:
 
 
 async def test_danger_needs_no_field_but_the_words(api: Api) -> None:
-    answered = await api.ask("POST", "/calls", world.agent(), json={"words": "有人拿刀砍人,快来"})
+    answered = await api.ask("POST", "/calls", people.agent(), json={"words": "有人拿刀砍人,快来"})
 
     assert answered.status == 201
     assert answered.json["danger"] is True
@@ -102,9 +102,9 @@ async def test_danger_needs_no_field_but_the_words(api: Api) -> None:
 
 
 async def test_cases_are_found_by_the_number_that_called_however_it_is_written(api: Api) -> None:
-    made = (await api.ask("POST", "/calls", world.agent(), json=HEAT)).json["case"]
-    await api.ask("POST", "/calls", world.agent(), json={"words": "别人的事"})
+    made = (await api.ask("POST", "/calls", people.agent(), json=HEAT)).json["case"]
+    await api.ask("POST", "/calls", people.agent(), json={"words": "别人的事"})
 
-    found = await api.ask("POST", "/cases/by-caller", world.agent(), json={"caller": "+86 138-9700-1234"})
+    found = await api.ask("POST", "/cases/by-caller", people.agent(), json={"caller": "+86 138-9700-1234"})
 
     assert [line["id"] for line in found.json["cases"]] == [made]
