@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Update, delete, func, insert, select, update
+from sqlalchemy import Update, delete, func, insert, select, tuple_, update
 
 from dispatcher.domain.stream import StreamRef
 from dispatcher.ports import Delivery
@@ -97,9 +97,13 @@ class Outbox:
 
     async def sent(self, deliveries: Sequence[Delivery], now: datetime) -> int:
         """The receivers have them. Returns how many were still ours to mark."""
-        return await self._marks(
-            [_mark(one.key, one.attempt).values(state=SENT, sent_at=now) for one in deliveries]
-        )
+        if not deliveries:
+            return 0
+        ours = tuple_(_outbox.c.key, _outbox.c.attempts).in_([(one.key, one.attempt) for one in deliveries])
+        # The list of keys is for the index; the pairs guard the marks as `_mark` does.
+        named = _outbox.c.key.in_([one.key for one in deliveries])
+        change = update(_outbox).where(named, ours, _outbox.c.state == READY).values(state=SENT, sent_at=now)
+        return await self._marks([change])
 
     async def try_later(self, delivery: Delivery, next_try: datetime, error: str) -> bool:
         """Not known to have arrived: try again from ``next_try`` on. False: the claim was no longer ours."""
