@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import assert_never
 
@@ -24,7 +24,7 @@ class Cast:
     """Everybody who acts.
 
     Args:
-        served: platforms of this deployment; others answer as the rehearsal makes them.
+        served: whether a platform lives in this deployment, so that cases can be passed to it.
         always_open: people work day and night (the demonstration, where somebody is watching).
     """
 
@@ -33,7 +33,7 @@ class Cast:
         library: Library,
         chances: Chances,
         *,
-        served: frozenset[str],
+        served: Callable[[str], bool],
         behaviours: Mapping[Urgency, Behaviour],
         habits: Habits | None = None,
         always_open: bool = False,
@@ -76,10 +76,8 @@ def _move(scene: Scene) -> Move | None:
             return desk.received(scene)
         case Stage.RULED:
             return desk.ruled(scene)
-        case Stage.TRANSFERRED:
-            return desk.transferred(scene)
-        case Stage.HANDED_OVER:
-            return desk.handed_over(scene)
+        case Stage.TRANSFERRED | Stage.HANDED_OVER:
+            return None  # the linkage brings what the other platform says
         case Stage.OFFERED:
             return units.offered(scene)
         case Stage.ASSIGNED:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from adapters.rehearsal.moves import Move
 from adapters.rehearsal.scene import FALLBACK_OWNERS, Scene
 from dispatcher.domain import commands as c
-from dispatcher.domain.values import Result
 from routing_rules.demo import Delay
 from routing_rules.ruling import Urgency
 
@@ -72,37 +71,14 @@ def _pass_on(scene: Scene, delay: Delay) -> Move | None:
         return scene.desk(command, delay)
     if scene.has_sent(c.AgreeTaker):
         return None
-    if matter.platform in ("other", "none") and _calm(scene, c.GuideCaller):
+    to = scene.receiver(matter.platform) if matter.platform in _RESCUE else ""
+    elsewhere = matter.platform in ("other", "none") or (to and not scene.serves(to))
+    if elsewhere and _calm(scene, c.GuideCaller):
         return scene.desk(c.GuideCaller(case=case.id, door="已告知对应的受理渠道"), delay)
-    if matter.platform in _RESCUE and scene.may(c.TransferCase):
-        to = scene.receiver(matter.platform)
-        if to != case.platform and all(link.platform != to for link in case.peers):
-            return scene.desk(c.TransferCase(case=case.id, to=to), delay)
+    untried = to and scene.serves(to) and all(link.platform != to for link in case.peers)
+    if untried and to != case.platform and scene.may(c.TransferCase):
+        return scene.desk(c.TransferCase(case=case.id, to=to), delay)
     return None
-
-
-def transferred(scene: Scene) -> Move | None:
-    """A platform of ours answers through the linkage; one elsewhere answers here, after a moment."""
-    if scene.peer_answers():
-        return None
-    command = c.ConfirmTransfer(case=scene.case.id, number=_number_there(scene))
-    return scene.desk(command, scene.habits.confirmed)
-
-
-def handed_over(scene: Scene) -> Move | None:
-    """As with a transfer; and the result comes back some days later."""
-    case = scene.case
-    if scene.peer_answers() or not case.peers:
-        return None
-    if not case.peers[-1].number:
-        command = c.ConfirmHandOver(case=case.id, number=_number_there(scene))
-        return scene.desk(command, scene.habits.confirmed)
-    result = c.ReportPeerResult(case=case.id, result=Result.SOLVED, words="对方平台已办结。")
-    return scene.desk(result, scene.habits.peer_result)
-
-
-def _number_there(scene: Scene) -> str:
-    return f"{scene.case.peers[-1].platform}-{str(scene.case.id)[:8]}"
 
 
 def pending(scene: Scene) -> Move | None:

@@ -49,6 +49,3 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     arrived: Delay = _natural(4, 9, 30)
     fed_back: Delay = _natural(10, 35, 150)
     remainder: float = 0.06
-    # a platform that does not live in this deployment
-    confirmed: Delay = _natural(0.5, 1, 4)
-    peer_result: Delay = _working(240, 900, 2400)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from adapters.rehearsal.chance import Chances, Draw
@@ -25,7 +25,7 @@ class Scene:
     """Everything a decision of an actor looks at.
 
     Args:
-        served: platforms of this deployment.
+        served: whether a platform lives in this deployment.
         always_open: people work day and night (the demonstration, where somebody is watching).
         sent: names of the commands the actors have sent for this case.
         barred: names of those that a rule refused for it; another way is taken.
@@ -40,7 +40,7 @@ class Scene:
         habits: Habits,
         behaviours: Mapping[Urgency, Behaviour],
         chances: Chances,
-        served: frozenset[str],
+        served: Callable[[str], bool],
         always_open: bool,
         sent: frozenset[str],
         barred: frozenset[str],
@@ -53,7 +53,7 @@ class Scene:
         self.draw = chances.of(case.id, *situation(case))
         self.sent = sent
         self._chances = chances
-        self._served = served
+        self.serves = served
         self._always_open = always_open
         self._barred = barred
 
@@ -153,10 +153,6 @@ class Scene:
     def receiver(self, line: str) -> str:
         """The platform that answers a line here and now."""
         return self.library.directory.receiver(line, self.place, self.now).platform_id
-
-    def peer_answers(self) -> bool:
-        """Whether the other platform of the case lives in this deployment and answers for itself."""
-        return bool(self.case.peers) and self.case.peers[-1].platform in self._served
 
     def units(self) -> tuple[str, ...]:
         """Who could handle it, likeliest first: its owners' units here; never the one complained of or below it."""
