@@ -61,7 +61,7 @@ class Facts:
 def read(text: str, lexicon: Lexicon, situations: int = 0) -> Facts:
     """The facts of a text; `situations` are bits that the desk or the hour adds. Total and bounded."""
     folded, offsets = _fold(text, lexicon)
-    hits, now_sentences, summons, written = _walk(folded, lexicon)
+    hits, now_sentences, summons, written, feared = _walk(folded, lexicon)
     letter = written >= 3 or (
         len(folded) >= LETTER_LENGTH and (written >= 1 or len(folded) >= 2 * LETTER_LENGTH)
     )
@@ -82,6 +82,10 @@ def read(text: str, lexicon: Lexicon, situations: int = 0) -> Facts:
     live_head, past_head = lexicon.head_states
     head_end = _head_end(folded)
     mask = situations | live_head[numbers["letter" if letter else "brief"]]
+    if not letter and written == 0:
+        mask |= live_head[numbers["plain-speech"]]
+    if feared:
+        mask |= live_head[numbers["feared"]]
     for hit in hits:
         if hit.negated:
             continue
@@ -126,10 +130,10 @@ def _head_end(folded: str) -> int:
     return min(ends, default=HEAD_LENGTH)
 
 
-def _walk(folded: str, lexicon: Lexicon) -> tuple[list[Hit], set[int], set[int], int]:
-    """One pass of the automaton: hits with their context, sentences of now and of summons, letter phrases."""
+def _walk(folded: str, lexicon: Lexicon) -> tuple[list[Hit], set[int], set[int], int, bool]:
+    """One pass: hits with their context, sentences of now and of summons, letter phrases, any supposing."""
     if not lexicon.patterns:
-        return [], set(), set(), 0
+        return [], set(), set(), 0, False
     found = [
         ((end + 1 >> 1) - length, end + 1 >> 1, meanings)
         for end, (length, meanings) in lexicon.automaton.iter(units(_basic(folded)))
@@ -143,7 +147,7 @@ def _walk(folded: str, lexicon: Lexicon) -> tuple[list[Hit], set[int], set[int],
     negation_end = -9
     supposed_clause = -1
     supposed_sentence = -1
-    past = False
+    past = feared = False
     dated = clause_from = 0
     for start, end, meanings in found:
         if cover is not None and max(cover[start:end]) >= end - start and meanings[0][0] != 1:
@@ -178,15 +182,17 @@ def _walk(folded: str, lexicon: Lexicon) -> tuple[list[Hit], set[int], set[int],
                 summons.add(sentence)
             elif role == 5:
                 supposed_clause = clause
+                feared = True
             elif role == 6:
                 for hit in hits[clause_from:]:
                     hit.supposed = True
                 clause_from = len(hits)
             elif role == 7:
                 supposed_sentence = sentence
+                feared = True
             elif role == 8:
                 written += 1
-    return hits, now_sentences, summons, written
+    return hits, now_sentences, summons, written, feared
 
 
 def _covered(found: list[tuple[int, int, Meanings]], length: int) -> list[int] | None:

@@ -13,6 +13,8 @@ from routing_rules.terms import Alternative
 LEGAL_ZONE = dt.timezone(dt.timedelta(hours=8), "Asia/Shanghai")
 HUMAN_BELOW = 0.5
 MOST_EVIDENCE = 8
+# Two characters at the head weigh 4: less than this is a place in passing, not what the caller wants.
+TOPIC_SPEAKS = 5.0
 SITUATION_COUNT = len(SITUATIONS)
 _BASE = {
     "gate": 0.93,
@@ -59,7 +61,7 @@ def candidates(
         and _in_force(row.item, book, division, today, hints)
     ]
     held.sort(key=lambda row: row.order)
-    if any(row.item.alone for row in held) and held[-1].item.tier == "ordinary":
+    if any(row.item.alone for row in held) and _topic(held, facts) >= TOPIC_SPEAKS:
         held = [row for row in held if not row.item.alone]
     return held
 
@@ -78,6 +80,14 @@ def _winner(
     ranked = sorted(held, key=lambda row: (-max(weights[fact] for fact in row.facts), row.order))
     first = ranked[0]
     return first, next((row for row in ranked if row.item is not first.item), None)
+
+
+def _topic(held: list[Alternative], facts: Facts) -> float:
+    """The weight of the ordinary item that speaks loudest; a single noun of place hardly speaks."""
+    weights = weights_of(facts)
+    return max(
+        (max(weights[fact] for fact in row.facts) for row in held if row.item.tier == "ordinary"), default=0.0
+    )
 
 
 def weights_of(facts: Facts) -> dict[int, float]:

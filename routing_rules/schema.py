@@ -89,6 +89,8 @@ DOORS = frozenset(
 SITUATIONS = (
     "letter",
     "brief",
+    "plain-speech",  # brief, and without any phrase of letters
+    "feared",  # something is feared, supposed or asked about
     "at-night",
     "hint-silent",
     "hint-cut-off",
