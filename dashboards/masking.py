@@ -10,7 +10,7 @@ import re
 import unicodedata
 from typing import Final
 
-HIDDEN: Final = "＊＊"
+HIDDEN: Final = "**"
 
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 # Seven and more digits are a telephone, identity, bank or chat number. Separators people write between them count.
@@ -30,7 +30,7 @@ _STYLED = re.compile(r"[\u4e00-\u9fff]{1,3}(?=先生|女士|小姐)")
 
 
 def masked(title: str) -> str:
-    """The title with what looks like personal data replaced by full-width stars."""
+    """The title with what looks like personal data replaced by stars."""
     words = unicodedata.normalize("NFKC", title)
     for pattern in (_MAIL, _PLATE, _DIGITS, _SPOKEN, _HOME):
         words = pattern.sub(HIDDEN, words)

@@ -200,4 +200,5 @@ def _open_case(row: Row[*tuple[Any, ...]]) -> OpenCase:
 
 
 def _first_due(runs: Sequence[ClockRun], due: datetime) -> ClockRun | None:
-    return next((run for run in runs if run.due == due), None)
+    """The clock behind an instant; of several the one started last, which is the nearest to what must be done."""
+    return max((run for run in runs if run.due == due), key=lambda run: run.started, default=None)
