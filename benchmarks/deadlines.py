@@ -29,15 +29,8 @@ from dispatcher.store.postgres import (
     UPDATE_STREAMS,
     UPSERT_DEADLINES,
 )
-from dispatcher.store.staging import (
-    EVENT_COLUMNS,
-    INBOX_COLUMNS,
-    DueRow,
-    Loaded,
-    Rows,
-    Staging,
-    StoredStream,
-)
+from dispatcher.store.rows import EVENT_COLUMNS, INBOX_COLUMNS, DueRow, Loaded, Rows, StoredStream
+from dispatcher.store.staging import Staging
 from dispatcher.store.tables import Deadlines
 from dispatcher.store.vault import Vault
 from dispatcher.store.writer import Writer

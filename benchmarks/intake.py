@@ -33,6 +33,7 @@ from dispatcher.store.postgres import (
     UPSERT_DEADLINES,
     UPSERT_SEALED,
 )
+from dispatcher.store.rows import EVENT_COLUMNS, INBOX_COLUMNS, Loaded, Rows
 from dispatcher.store.sqlite import (
     INSERT_ANSWER,
     INSERT_EVENT,
@@ -46,7 +47,7 @@ from dispatcher.store.sqlite import (
 from dispatcher.store.sqlite import (
     INSERT_OUTBOX as LITE_OUTBOX,
 )
-from dispatcher.store.staging import EVENT_COLUMNS, INBOX_COLUMNS, Loaded, Rows, Staging
+from dispatcher.store.staging import Staging
 from dispatcher.store.vault import Vault
 from dispatcher.store.writer import Writer
 
@@ -172,7 +173,7 @@ async def through_orm(database: Database, product: LiandongProduct, work: Sequen
         staging = Staging(product, vault, Loaded(streams={}, answers={}), MONDAY)
         staging.submit(sent, codec.command_digest(sent.command, sent.actor.id, vault.command_key))
         rows = staging.rows()
-        from dispatcher.store.staging import DEADLINE_COLUMNS, OUTBOX_COLUMNS, STREAM_COLUMNS
+        from dispatcher.store.rows import DEADLINE_COLUMNS, OUTBOX_COLUMNS, STREAM_COLUMNS
 
         names = {
             "inserts": [n for n, _ in STREAM_COLUMNS],
