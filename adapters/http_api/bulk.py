@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Annotated, Any, ClassVar, Final, Literal
 from uuid import UUID
 
@@ -106,7 +107,9 @@ async def _stream(
             "Cache-Control": "no-store",
         }
     )
-    first = await anext(pieces, ())  # what can be refused is refused before the first byte
+    first: Sequence[Any] = ()
+    with suppress(StopAsyncIteration):
+        first = await anext(pieces)  # what can be refused is refused before the first byte
     await response.prepare(view.request)
     if format == "csv":
         await response.write(head.encode())

@@ -109,10 +109,10 @@ class Worktime(ApiView):
             raise Problem(
                 422,
                 "bad-field",
-                "This cannot be reckoned: no calendar covers it.",
+                "This cannot be reckoned.",
                 field="start",
                 value=start.isoformat(),
-                remedy="give an instant between 2004 and next year",
+                remedy="give an instant of our time",
             ) from err
         return json_answer(
             WorktimeOut(
