@@ -103,7 +103,7 @@ def of_units(case: Case) -> tuple[str, ...]:
 def is_about(case: Case, unit: str, library: Library) -> bool:
     """Whether the case complains of this unit or of one above it (it is then neither assigned nor shown to it)."""
     blamed = library.complained_of(case.matter.about, case.division)
-    return bool(blamed) and bool(unit) and (unit == blamed or library.organisation.is_below(unit, blamed))
+    return bool(blamed) and bool(unit) and (unit == blamed or library.is_below(unit, blamed))
 
 
 def sees(actor: Actor, case: Case, library: Library) -> bool:
@@ -141,7 +141,8 @@ def permit(actor: Actor, command: Command, case: Case | None, library: Library) 
         NotYours: the role does not send this command, or another unit holds the case.
     """
     name = c.name_of(type(command))
-    if not ROLES.get(type(command), frozenset()).intersection(actor.roles):
+    roles = ROLES[type(command)].intersection(actor.roles)
+    if not roles or (roles <= UNITS and not actor.unit):
         raise NotYours(
             "Role {roles} does not send {command}.",
             roles=", ".join(actor.roles),
@@ -155,9 +156,39 @@ def permit(actor: Actor, command: Command, case: Case | None, library: Library) 
         return
     if not sees(actor, case, library):
         raise NotFound("There is no such case.", field="case", value=str(case.id), remedy="check the number")
-    if isinstance(command, c.RegisterCase) or not actor.unit:
+    if isinstance(command, c.RegisterCase):
         return
-    _permit_unit(actor, command, case)
+    if roles == {Role.PEER}:
+        _permit_peer(actor, command, case)
+    if actor.unit:
+        _permit_unit(actor, command, case)
+
+
+_ANSWERS: tuple[type[Command], ...] = (
+    c.ConfirmTransfer,
+    c.ReportTransferFailed,
+    c.ConfirmHandOver,
+    c.ReportHandOverFailed,
+    c.ReportPeerResult,
+)
+"""What a platform says of a case that was passed on to it."""
+
+
+def _permit_peer(actor: Actor, command: Command, case: Case) -> None:
+    """Another platform answers for what it was passed and may add words; everything else is the case's own platform's."""
+    if actor.platform == case.platform:
+        return
+    given = {link.platform for link in case.peers if link.direction == "out"}
+    if isinstance(command, c.SupplementCase) or (isinstance(command, _ANSWERS) and actor.platform in given):
+        return
+    raise NotYours(
+        "{platform} has no say in this for {command}.",
+        platform=actor.platform,
+        command=c.name_of(type(command)),
+        field="platform",
+        value=actor.platform,
+        remedy="only the platform that holds the case may do this",
+    )
 
 
 def _permit_register(actor: Actor, command: Command, library: Library) -> None:

@@ -97,7 +97,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_open(self) -> bool:
         """True while something is owed: not closed, or closed with a callback or a rating still to be dealt with."""
-        return self.stage not in FINISHED and not (self.stage is Stage.CLOSED and not self.running)
+        if self.stage in FINISHED:
+            return False
+        # a case that only waits to be archived owes nothing
+        return self.stage not in _ENDED or any(run.at_limit != "archive" for run in self.running)
 
     @property
     def running(self) -> tuple[e.ClockRun, ...]:
@@ -117,6 +120,13 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 return tier.unit
         return self.lead
 
+    @property
+    def had_by(self) -> frozenset[str]:
+        """Everybody who has had it before and has it no more, or passed it to us: giving it back is re-flow."""
+        here = self.holder
+        gave = {link.platform for link in self.peers if link.direction == "in"}
+        return frozenset({hop.holder for hop in self.hops if hop.holder != here} | gave)
+
     def clock(self, clock: str) -> e.ClockRun | None:
         """The run of this clock, running or stopped."""
         for run in self.clocks:
@@ -135,6 +145,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return next((p for p in self.pauses if p.began is None and p.ended is None), None)
 
 
+_ENDED = frozenset({Stage.CLOSED, Stage.CALLED_BACK})
 _NO_MATTER = Matter(platform="", decision="human", item="")
 
 
@@ -222,11 +233,14 @@ def _apply(case: Case, event: e.AnyEvent, at: datetime) -> Case:
             )
         case e.RulingChanged():
             stage = Stage.RULED if case.stage is Stage.RECEIVED and event.by_person else case.stage
-            return replace(case, matter=event.matter, human=case.human and not event.by_person, stage=stage)
+            changed = replace(
+                case, matter=event.matter, human=case.human and not event.by_person, stage=stage
+            )
+            return _lapsed(changed, at) if event.matter.urgency == "urgent" else changed
         case e.CaseSupplemented():
             return case
         case e.DangerRaised():
-            return replace(case, matter=replace(case.matter, danger=True, urgency="urgent"))
+            return _lapsed(replace(case, matter=replace(case.matter, danger=True, urgency="urgent")), at)
         case e.AssignmentDue() | e.DispatchDue() | e.PassingDue():
             return case
         case e.ClocksSet():
@@ -268,6 +282,10 @@ def _apply(case: Case, event: e.AnyEvent, at: datetime) -> Case:
             back = Stage.FED_BACK if case.police_sent else _home(case)
             return replace(case, stage=back, hops=_moved(case, case.platform, at, "came-back"))
         case e.PeerResultReported():
+            if case.stage is not Stage.HANDED_OVER:
+                return (
+                    case  # passed on for good, or back in our hands already: on record, nothing waits for it
+                )
             return replace(
                 case,
                 result=event.result,
@@ -285,8 +303,11 @@ def _apply(case: Case, event: e.AnyEvent, at: datetime) -> Case:
         case e.CaseAssigned():
             matter = replace(case.matter, urgency=event.urgency)
             return replace(
-                case,
+                _lapsed(case, at),
                 stage=Stage.ASSIGNED,
+                result=None,
+                closed=None,
+                human=False,
                 matter=matter,
                 lead=event.lead,
                 co=event.co,
@@ -305,24 +326,21 @@ def _apply(case: Case, event: e.AnyEvent, at: datetime) -> Case:
         case e.CaseSubAssigned():
             return replace(
                 case,
-                tiers=(*case.tiers, Tier(unit=event.unit, since=at)),
+                tiers=(*case.tiers, Tier(unit=event.unit, since=at, days=event.days)),
                 hops=_moved(case, event.unit, at, "sub-assigned"),
             )
         case e.SubAssignmentSigned():
-            return replace(case, tiers=_tier(case, event.unit, signed=at))
+            return replace(case, tiers=_tiers(case, event.unit, signed=at))
         case e.SubAssignmentRecalled():
-            tiers = tuple(tier for tier in case.tiers if tier.unit != event.unit)
-            return replace(
-                case, tiers=tiers, hops=_moved(case, tiers[-1].unit if tiers else case.lead, at, "recalled")
-            )
+            left = replace(case, tiers=tuple(tier for tier in case.tiers if tier.unit != event.unit))
+            return replace(left, hops=_moved(case, left.acting_unit, at, "recalled"))
         case e.SubReplySubmitted():
-            tiers = _tier(case, event.unit, replied=at)
-            above = next((t.unit for t in reversed(tiers) if t.replied is None), case.lead)
-            return replace(case, tiers=tiers, hops=_moved(case, above, at, "sub-replied"))
+            told = replace(case, tiers=_tiers(case, event.unit, replied=at))
+            return replace(told, hops=_moved(case, told.acting_unit, at, "sub-replied"))
         case e.SubReplySentBack():
             return replace(
                 case,
-                tiers=_tier(case, event.unit, replied=None),
+                tiers=_tiers(case, event.unit, replied=None),
                 hops=_moved(case, event.unit, at, "sub-reply-sent-back"),
             )
         case e.ReturnAskedFor():
@@ -330,7 +348,7 @@ def _apply(case: Case, event: e.AnyEvent, at: datetime) -> Case:
             return replace(case, stage=Stage.RETURNING, returns=(*case.returns, asked))
         case e.ReturnAccepted():
             return replace(
-                case,
+                _lapsed(case, at),
                 stage=Stage.RULED,
                 returns=_decided(case, accepted=True),
                 lead="",
@@ -344,7 +362,16 @@ def _apply(case: Case, event: e.AnyEvent, at: datetime) -> Case:
                 case, stage=Stage.SIGNED if signed else Stage.ASSIGNED, returns=_decided(case, accepted=False)
             )
         case e.AdjudicationDue():
-            return replace(case, stage=Stage.ADJUDICATING)
+            return replace(_lapsed(case, at), stage=Stage.ADJUDICATING)
+        case e.HolderRelieved():
+            return replace(
+                case,
+                lead="",
+                co=(),
+                tiers=(),
+                offered=(),
+                hops=_moved(case, case.platform, at, "relieved"),
+            )
         case e.CaseAdjudicated():
             return replace(case, binding=True)
         case e.ExtensionAsked():
@@ -376,7 +403,7 @@ def _apply(case: Case, event: e.AnyEvent, at: datetime) -> Case:
             return replace(case, stage=Stage.SIGNED, pauses=over)
         case e.ReplySubmitted():
             return replace(
-                case,
+                _lapsed(case, at),
                 stage=Stage.REPLIED,
                 result=event.result,
                 reply=event.words.no,
@@ -395,11 +422,16 @@ def _apply(case: Case, event: e.AnyEvent, at: datetime) -> Case:
         case e.UnreasonableRefused():
             return replace(case, proposed_by="")
         case e.CaseReopened():
+            again = replace(case, human=False)
             return replace(
-                case,
-                stage=Stage.RULED,
+                again,
+                stage=_home(again),
                 redos=case.redos + (event.why == "redo"),
                 closed=None,
+                result=None,
+                parent=None,
+                proposed_by="",
+                callbacks=0,
                 callback_due=False,
                 contested_rating=False,
                 hops=_moved(case, case.platform, at, event.why),
@@ -434,11 +466,13 @@ def _apply(case: Case, event: e.AnyEvent, at: datetime) -> Case:
         case e.CaseMerged():
             return replace(case, stage=Stage.MERGED, parent=event.into, closed=at)
         case e.CaseWithdrawn():
-            return replace(case, stage=Stage.WITHDRAWN, closed=at)
+            return replace(case, stage=Stage.WITHDRAWN, result=Result.WITHDRAWN, closed=at)
         case e.CaseArchived():
             return replace(case, stage=Stage.ARCHIVED)
         case e.PoliceUnitSent():
-            return replace(case, stage=Stage.UNIT_SENT, police_sent=True)
+            # a further unit sent to a case already under way is noted, the stage stays
+            stage = Stage.UNIT_SENT if case.stage is Stage.POLICE_RECEIVED else case.stage
+            return replace(case, stage=stage, police_sent=True)
         case e.PoliceArrived():
             return replace(case, stage=Stage.ARRIVED)
         case e.PoliceFedBack():
@@ -479,12 +513,18 @@ def _answered(case: Case, number: str, peer_case: UUID | None) -> tuple[PeerLink
     return (*case.peers[:-1], replace(case.peers[-1], number=number, case=peer_case))
 
 
-def _tier(
-    case: Case, unit: str, *, signed: datetime | None = None, replied: datetime | None = None
-) -> tuple[Tier, ...]:
-    return tuple(
-        replace(tier, signed=signed or tier.signed, replied=replied) if tier.unit == unit else tier
-        for tier in case.tiers
+def _tiers(case: Case, unit: str, **changed: datetime | None) -> tuple[Tier, ...]:
+    return tuple(replace(tier, **changed) if tier.unit == unit else tier for tier in case.tiers)
+
+
+def _lapsed(case: Case, at: datetime) -> Case:
+    """Requests nobody decided end with what they were asked for: nothing of them is granted later."""
+    if case.extension_pending is None and case.pause_pending is None:
+        return case
+    return replace(
+        case,
+        extensions=tuple(replace(x, decided=at) if x.decided is None else x for x in case.extensions),
+        pauses=tuple(replace(p, ended=at) if p.began is None and p.ended is None else p for p in case.pauses),
     )
 
 
@@ -514,18 +554,20 @@ def lamp_of(case: Case) -> str:
     """红灯 when a limit has passed, 黄灯 when its amber date has; empty when all is well or nothing runs."""
     lamp = ""
     for run in case.running:
-        if run.breached is not None:
+        if run.breached is not None and run.at_limit in _LATE:
             return "red"
         if run.amber:
             lamp = "amber"
     return lamp
 
 
+_LATE = frozenset({"nothing", "deem-signed"})
+"""Limits that somebody can miss; the end of a window, of a pause or of the wait for the archive is nobody's lateness."""
+
+
 def due_of(case: Case) -> datetime | None:
     """The earliest limit still running: what a screen counts down to."""
-    dues = [
-        run.due for run in case.running if run.paused is None and run.at_limit in ("nothing", "deem-signed")
-    ]
+    dues = [run.due for run in case.running if run.paused is None and run.at_limit in _LATE]
     return min(dues, default=None)
 
 

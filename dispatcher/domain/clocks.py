@@ -6,7 +6,7 @@ policy or a calendar again and an edited policy never moves a running deadline.
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -14,73 +14,68 @@ from msgspec.structs import replace
 from dispatcher.domain import events as e
 from dispatcher.domain.case import Case
 from dispatcher.domain.library import Library
+from dispatcher.domain.values import Stage
 from dispatcher.domain.worktime import Calendar
 from routing_rules.policy import AtLimit, Basis, Clock, Ladder, Limit
 
 LEGAL = ZoneInfo("Asia/Shanghai")
 PAUSED_CLOCKS = frozenset({"handle", "sub", "total"})
 """What stands still while the citizen owes material: the units' clocks, and the date told to the citizen."""
+_EXTENDED = ("total", "handle")
+"""What an extension moves: the date told to the citizen, and the unit's limit inside it."""
+_FROM_FIRST = frozenset({"total", "hand-over"})
+"""Clocks that count from the first receipt on either platform."""
+_NEVER_ANSWERED = frozenset({Stage.PASSED, Stage.GUIDED, Stage.ANSWERED, Stage.WITHDRAWN, Stage.MERGED})
+"""Stages in which the total stopped without a reply: opened again, it runs on as if it had never stopped."""
 
 
-def follow(case: Case, event: e.AnyEvent, at: datetime, library: Library) -> e.ClocksSet | None:
+def follow(
+    before: Case | None, case: Case, event: e.AnyEvent, at: datetime, library: Library
+) -> e.ClocksSet | None:
     """The clocks after ``event`` (already folded into ``case``), or None when none moves."""
     word = e.word_of(event)
     index = library.clocks(case.policy)
     owes = event.owes if isinstance(event, e.CaseRuled) else ""
-    if word not in index.words and type(event) not in _MOVERS:
+    other_class = before is not None and _class_of(before) != _class_of(case)
+    if word not in index.words and type(event) not in _MOVERS and not other_class:
         return None
-    moves = _Moves(case, at, library)
+    moves = _Moves(case, at, library, entering=isinstance(event, e.CaseRuled) and bool(owes))
     if word in index.words:
-        stopping = index.stops.get(word, frozenset())
         starting = index.starts.get(word, ()) + (index.starts.get(owes, ()) if owes else ())
-        again = {clock.id for clock in starting}
-        for run in case.clocks:
-            if run.clock in stopping and run.clock not in again and run.stopped is None:
-                moves.put(replace(run, stopped=at, armed=(), held=False, paused=None))
-        for clock in starting:
-            moves.start(clock, event)
-    match event:
-        case e.CasePaused():
-            moves.pause()
-        case e.CaseResumed():
-            moves.resume()
-        case e.ReplySentBack():
-            moves.revive("handle")
-        case e.SubReplySentBack():
-            moves.revive("sub")
-        case e.ExtensionAsked():
-            moves.hold()
-        case e.ExtensionDecided(granted=granted, days=days):
-            moves.decide_extension(granted, days)
-        case e.CaseAssigned():
-            moves.settle_total()
-        case e.DangerRaised():
-            moves.reclass()
-        case _:
-            pass
+        moves.stop(index.stops.get(word, frozenset()) - {clock.id for clock in starting})
+    else:
+        starting = ()
+    if before is not None and other_class:
+        moves.reclass(before)
+    if before is not None:
+        moves.settle(before, event)
+    for clock in starting:
+        moves.start(clock, event)
+    moves.shift(event)
     return moves.told(word)
 
 
 _MOVERS = frozenset(
-    {e.CasePaused, e.CaseResumed, e.ReplySentBack, e.SubReplySentBack, e.ExtensionAsked, e.ExtensionDecided}
-    | {e.CaseAssigned, e.DangerRaised}
+    {e.CasePaused, e.CaseResumed, e.ReplySentBack, e.ExtensionAsked, e.ExtensionDecided, e.CaseReopened}
+    | {e.SubReplySubmitted, e.SubReplySentBack, e.SubAssignmentRecalled, e.CaseAssigned}
 )
 """Events that move clocks by more than starting and stopping them."""
+
+
+def _class_of(case: Case) -> tuple[str, bool, bool]:
+    return case.matter.urgency, case.matter.danger, case.utility
 
 
 def recompute(case: Case, at: datetime, library: Library) -> e.ClocksSet | None:
     """The clocks under today's calendars: provisional limits that a new notice moves (a due that stays is left)."""
     moves = _Moves(case, at, library)
-    for run in case.running:
+    for run in sorted(case.running, key=lambda one: one.clock != "total"):
         if run.provisional and run.paused is None:
-            clock = library.clocks(case.policy).policy.clock(run.clock)
-            fresh = moves.make(clock, run.started, run.unit)
-            if fresh is not None and (fresh.due != run.due or fresh.provisional != run.provisional):
-                moves.put(replace(fresh, level=run.level, amber=run.amber, breached=run.breached))
+            moves.recount(run)
     return moves.told("calendar")
 
 
-def limit_for(case: Case, clock: Clock, *, redo: bool = False) -> Limit | None:
+def limit_for(case: Case, clock: Clock) -> Limit | None:
     """The first limit of the clock that is for this case."""
     matter = case.matter
     for limit in clock.limits:
@@ -95,19 +90,33 @@ def limit_for(case: Case, clock: Clock, *, redo: bool = False) -> Limit | None:
             continue
         if when.handed_in is not None and when.handed_in != case.handed_in:
             continue
-        if when.redo is not None and when.redo != redo:
+        if when.redo is not None and when.redo != bool(case.redos):
             continue
         return limit
     return None
 
 
-def rung_instant(ladder: Ladder, number: int, run: e.ClockRun, calendar: Calendar) -> datetime:
+def anchor_of(case: Case, run: e.ClockRun) -> datetime:
+    """From where the rungs above a limit count: the limit, or the instant until which a request held it."""
+    decision = case.clock("extension")
+    return max(run.due, decision.due) if run.held and decision is not None else run.due
+
+
+def rung_instant(
+    ladder: Ladder, number: int, run: e.ClockRun, anchor: datetime, calendar: Calendar
+) -> datetime:
     """When rung ``number`` of a ladder falls: counted from the run's limit (or start) in the rung's own time."""
     rung = ladder.rungs[number]
-    anchor = run.started if ladder.anchor == "start" else run.due
+    start = run.started if ladder.anchor == "start" else anchor
     if rung.after is not None:
-        return anchor + rung.after
-    return calendar.at_frame_start(anchor, rung.after_days or 0, rung.at)
+        return start + rung.after
+    return calendar.at_frame_start(start, rung.after_days or 0, rung.at)
+
+
+def repeated(ladder: Ladder, every: timedelta, last: datetime, now: datetime, number: int) -> e.Armed:
+    """The last rung again: after an outage the missed rounds are one, the next lies ahead of now."""
+    missed = max(0, (now - last) // every)
+    return e.Armed(milestone=f"rung:{ladder.rungs[-1].id}#{number}", due=last + every * (missed + 1))
 
 
 def calendar_of(case: Case, run: e.ClockRun, library: Library) -> Calendar:
@@ -117,12 +126,14 @@ def calendar_of(case: Case, run: e.ClockRun, library: Library) -> Calendar:
 
 
 class _Moves:
-    """The runs changed so far by one event."""
+    """The runs changed so far by one event. ``entering``: it is the first ruling of a case."""
 
-    def __init__(self, case: Case, at: datetime, library: Library) -> None:
+    def __init__(self, case: Case, at: datetime, library: Library, *, entering: bool = False) -> None:
         self.case = case
         self.at = at
         self.library = library
+        self.entering = entering
+        self.policy = library.clocks(case.policy).policy
         self.runs: dict[str, e.ClockRun] = {}
 
     def put(self, run: e.ClockRun) -> None:
@@ -136,159 +147,269 @@ class _Moves:
         found = self.runs.get(clock) or self.case.clock(clock)
         return found if found is not None and found.stopped is None else None
 
-    # starting
+    # starting and stopping
+
+    def stop(self, clocks: frozenset[str]) -> None:
+        for run in self.case.running:
+            if run.clock in clocks:
+                self.put(replace(run, stopped=self.at, armed=(), held=False, paused=None))
 
     def start(self, clock: Clock, event: e.AnyEvent) -> None:
-        running = self.run(clock.id)
-        unit = self._unit(clock, event)
-        if running is not None and clock.id in ("total", "hand-over"):
-            self.reclass_one(running)  # these never reset; only their class may change
-            return
-        if running is None and clock.id == "total" and isinstance(event, e.RulingChanged):
-            return
+        earlier = self.runs.get(clock.id) or self.case.clock(clock.id)
+        running = earlier is not None and earlier.stopped is None
+        if clock.id in _FROM_FIRST and (running or (clock.id == "total" and earlier is not None)):
+            return  # these never reset; only their class may change
         started = self.at
-        if clock.id in ("total", "hand-over"):
+        if clock.id == "total":
             started = self.case.first_received
-        elif isinstance(event, e.CaseRuled):
+        elif clock.id == "hand-over":
+            # what was delivered in time and came back, and what a unit on scene leaves over, counts from now
+            met = earlier is not None and earlier.breached is None
+            left = isinstance(event, e.HandOverDue) and event.remainder
+            started = self.at if met or left else self.case.first_received
+        elif self.entering:
             started = self.case.received
-        days = event.days if isinstance(event, e.CaseSubAssigned | e.CasePaused) else 0
-        redo = isinstance(event, e.CaseAssigned) and event.redo
-        fresh = self.make(clock, started, unit, days=days, redo=redo)
-        if fresh is not None:
-            self.put(fresh)
+        own = event.days if isinstance(event, e.CaseSubAssigned | e.CasePaused) else 0
+        fresh = self._made(clock, started, self._unit(clock, event), own=own)
+        if fresh is None:
+            return
+        if clock.id == "sub" and running and earlier is not None and started < earlier.due < fresh.due:
+            fresh = replace(fresh, due=earlier.due, provisional=earlier.provisional)
+        self.put(self._entered(fresh) if self.entering and self.case.imported else self._arm(fresh))
 
     def _unit(self, clock: Clock, event: e.AnyEvent) -> str:
         if clock.basis is not Basis.UNIT:
             return ""
         return event.unit if isinstance(event, e.CaseSubAssigned) else self.case.acting_unit
 
-    def make(
-        self, clock: Clock, started: datetime, unit: str, *, days: int = 0, redo: bool = False
+    def _made(
+        self,
+        clock: Clock,
+        started: datetime,
+        unit: str,
+        *,
+        own: int = 0,
+        days: int | None = None,
+        added: int = 0,
     ) -> e.ClockRun | None:
-        """A fresh run of a clock from ``started``; None when no limit of it is for this case."""
-        limit = limit_for(self.case, clock, redo=redo)
+        """A run of a clock from ``started``, nothing armed yet; None when no limit of it is for this case.
+
+        Args:
+            own: a limit of its own in working days, instead of the policy's.
+            days: working days as they were counted before (allowances used, halved for a redo).
+            added: working days that an extension or a pause has added.
+        """
+        limit = limit_for(self.case, clock)
         if limit is None:
             return None
         of = self.library.unit(unit) if unit else None
         calendar = self.library.calendars.of(of.division) if of else self.library.home_calendar()
-        working = days or limit.working_days
-        if redo and working is not None and clock.id == "handle":
-            working = -(-working // 2)  # half the original limit, rounded up to whole working days
+        working = days or own or limit.working_days
+        if not (days or own) and working is not None:
+            if clock.id == "total":
+                working += limit.allowance_days
+            elif clock.id == "handle" and self.case.redos:
+                working = -(-working // 2)  # half the original limit, rounded up to whole working days
         dues: list[tuple[datetime, bool]] = []
         target: datetime | None = None
         if working is not None:
-            allowance = limit.allowance_days if clock.id == "total" else 0
-            due = calendar.add_workdays(started, working + allowance)
-            closing = _at_time(due.at, limit.close_at) if limit.close_at else due.at
-            dues.append((closing, due.provisional))
-            if limit.target_days is not None and limit.target_days < working:
+            due = calendar.add_workdays(started, working + added)
+            dues.append((_at_time(due.at, limit.close_at) if limit.close_at else due.at, due.provisional))
+            if limit.target_days is not None and limit.target_days < working and not added:
                 target = calendar.add_workdays(started, limit.target_days).at
-        if limit.natural is not None and not days:
-            dues.append((started + limit.natural, False))
+        natural = started + limit.natural if limit.natural is not None and not own else None
+        if natural is not None:
+            dues.append((natural, False))
         if limit.natural_days is not None:
-            natural = calendar.natural_days(started, limit.natural_days)
-            dues.append((natural.at, natural.provisional))
+            day = calendar.natural_days(started, limit.natural_days)
+            dues.append((day.at, day.provisional))
         due_at, provisional = min(dues)
-        if clock.id in ("handle", "sub"):
-            # a unit's limit is the earlier of its class limit from assignment and the total (DOMAIN, Deadlines)
-            total = self.run("total")
-            if total is not None and not redo and started < total.due < due_at:
-                due_at, provisional = total.due, total.provisional
-        if target is not None and target >= due_at:
-            target = None
-        run = e.ClockRun(
+        # a unit's limit is the earlier of its class limit from assignment and the total (DOMAIN, Deadlines); a lower
+        # unit's lies inside the upper unit's
+        bounds = {"handle": ("total",), "sub": ("handle", "total")}.get(clock.id, ())
+        for bound in map(self.run, bounds):
+            if bound is not None and started < bound.due < due_at:
+                due_at, provisional = bound.due, bound.provisional
+        return e.ClockRun(
             clock=clock.id,
             started=started,
             due=due_at,
-            target=target,
-            natural=started + limit.natural if limit.natural is not None else None,
+            target=target if target is not None and target < due_at else None,
+            natural=natural,
             provisional=provisional,
             unit=unit,
             ladder=limit.ladder,
             at_limit=limit.at_limit.value,
+            days=working or 0,
+            added=added,
         )
-        return self._arm(run, limit.amber_days_left, calendar)
 
-    def _arm(self, run: e.ClockRun, amber_days: int, calendar: Calendar) -> e.ClockRun:
-        """Arm what still lies ahead; what a late start has already passed is skipped, never told again."""
+    # arming
+
+    def _arm(self, run: e.ClockRun) -> e.ClockRun:
+        """Arm what a run has still before it."""
+        return replace(run, armed=self._wanted(run))
+
+    def _wanted(self, run: e.ClockRun) -> tuple[e.Armed, ...]:
         wanted = []
-        amber = self._amber(run, amber_days, calendar)
+        amber = self._amber(run)
         if amber is not None and not run.amber:
             wanted.append(e.Armed(milestone="amber", due=amber))
         if run.breached is None and run.at_limit != AtLimit.CLOSE_WINDOW.value:
             wanted.append(e.Armed(milestone="limit", due=run.due))
-        if not self.case.imported:
-            return replace(run, armed=tuple(wanted))
-        ahead = tuple(a for a in wanted if a.due > self.at)
-        gone = tuple(a for a in wanted if a.due <= self.at)
-        late = any(a.milestone == "limit" for a in gone)
-        return replace(
-            run,
-            armed=ahead,
-            skipped=gone,
-            amber=run.amber or bool(gone),
-            breached=run.due if late else run.breached,
-        )
+        return tuple(wanted)
 
-    def _amber(self, run: e.ClockRun, days: int, calendar: Calendar) -> datetime | None:
-        """From the target date, or when ``days`` working days are left, whichever comes first."""
+    def _entered(self, run: e.ClockRun) -> e.ClockRun:
+        """An imported case: what is already past is skipped and never told; what lies ahead is armed."""
+        wanted = self._wanted(run)
+        gone = tuple(a for a in wanted if a.due <= self.at)
+        ahead = tuple(a for a in wanted if a.due > self.at)
+        run = replace(run, skipped=gone, armed=ahead, amber=bool(gone))
+        if not any(a.milestone == "limit" for a in gone):
+            return run
+        run = replace(run, breached=run.due)
+        ladder = self.policy.ladder(run.ladder)
+        for number, rung in enumerate(ladder.rungs if ladder is not None else ()):
+            assert ladder is not None, "it has rungs"
+            one = e.Armed(milestone=f"rung:{rung.id}", due=self._rung(ladder, number, run))
+            if one.due > self.at:
+                return replace(run, armed=(*run.armed, one))
+            run = replace(run, skipped=(*run.skipped, one), level=rung.level)
+        return run if ladder is None else self._climb(run)
+
+    def _climb(self, run: e.ClockRun) -> e.ClockRun:
+        """Above the limit: arm the next rung nobody was told of yet, or the last again where the ladder repeats."""
+        ladder = self.policy.ladder(run.ladder)
+        if ladder is None:
+            return replace(run, armed=())
+        for number, rung in enumerate(ladder.rungs):
+            if rung.level > run.level:
+                one = e.Armed(milestone=f"rung:{rung.id}", due=self._rung(ladder, number, run))
+                return replace(run, armed=(one,))
+        if ladder.repeat_last is None:
+            return replace(run, armed=())
+        last = self._rung(ladder, len(ladder.rungs) - 1, run)
+        return replace(run, armed=(repeated(ladder, ladder.repeat_last, last, self.at, 2),))
+
+    def _rung(self, ladder: Ladder, number: int, run: e.ClockRun) -> datetime:
+        calendar = calendar_of(self.case, run, self.library)
+        return rung_instant(ladder, number, run, anchor_of(self.case, run), calendar)
+
+    def _amber(self, run: e.ClockRun) -> datetime | None:
+        """From the target date, or when so many working days are left, whichever comes first."""
+        limit = limit_for(self.case, self.policy.clock(run.clock))
         marks = [run.target] if run.target is not None else []
-        if days:
-            day = calendar.nth_workday_before(run.due.astimezone(LEGAL).date(), days)
-            marks.append(datetime.combine(day, run.due.astimezone(LEGAL).time(), LEGAL))
+        if limit is not None and limit.amber_days_left:
+            calendar = calendar_of(self.case, run, self.library)
+            due = run.due.astimezone(LEGAL)
+            day = calendar.nth_workday_before(due.date(), limit.amber_days_left)
+            marks.append(datetime.combine(day, due.time(), LEGAL))
         mark = min(marks, default=None)
         return mark if mark is not None and run.started < mark < run.due else None
 
-    # changing class
+    # another class
 
-    def reclass(self) -> None:
+    def reclass(self, before: Case) -> None:
         """The urgency changed: every running limit that depends on it is counted anew from its own start."""
-        for run in self.case.running:
-            if run.paused is None:
-                self.reclass_one(run)
+        for run in sorted(self.case.running, key=lambda one: one.clock != "total"):
+            if run.clock in self.runs or run.paused is not None:
+                continue
+            if self.case.matter.urgency == "urgent" and run.clock in ("extension", "pause-decision"):
+                self.put(replace(run, stopped=self.at, armed=()))  # an urgent case has neither
+                continue
+            clock = self.policy.clock(run.clock)
+            was, now = limit_for(before, clock), limit_for(self.case, clock)
+            if was is now:
+                continue
+            used = None
+            if run.clock == "total" and was is not None and now is not None and now.working_days is not None:
+                # an allowance that was settled at assignment stays settled
+                spent = max(0, run.days - (was.working_days or 0))
+                used = now.working_days + min(now.allowance_days, spent)
+            self.reclass_one(run, used)
 
-    def reclass_one(self, run: e.ClockRun) -> None:
-        clock = self.library.clocks(self.case.policy).policy.clock(run.clock)
-        fresh = self.make(clock, run.started, run.unit)
-        if fresh is None:
+    def reclass_one(self, run: e.ClockRun, days: int | None = None) -> None:
+        """Count a run anew under today's class. What would have ended before anybody knew counts from now."""
+        clock = self.policy.clock(run.clock)
+        fresh = self._made(clock, run.started, run.unit, days=days, added=run.added)
+        if fresh is None or (fresh.due, fresh.ladder) == (run.due, run.ladder):
             return
-        if (fresh.due, fresh.ladder, fresh.target) != (run.due, run.ladder, run.target):
-            keep = run.breached if fresh.due >= run.due else None
-            self.put(replace(fresh, level=run.level, breached=keep))
+        if run.breached is not None and (fresh.due < run.due or fresh.due <= self.at):
+            if fresh.ladder != run.ladder:
+                self.put(self._climb(replace(run, ladder=fresh.ladder, at_limit=fresh.at_limit, level=0)))
+            return
+        if fresh.due <= self.at:
+            anew = self._made(clock, self.at, run.unit, days=days)
+            assert anew is not None, "the same class has a limit"
+            fresh = replace(anew, started=run.started, due=min(anew.due, run.due), counted=self.at)
+        self.put(self._arm(fresh))
 
-    def settle_total(self) -> None:
-        """At assignment the allowances really used are known: the total may only come nearer."""
+    def settle(self, before: Case, event: e.AnyEvent) -> None:
+        """The total at assignment and on opening again. At assignment the allowances really used are known: it may
+        only come nearer. A case that was never answered runs on as if its total had never stopped."""
+        again = isinstance(event, e.CaseAssigned) or (
+            isinstance(event, e.CaseReopened) and event.why == "danger"
+        )
+        if again and before.stage in _NEVER_ANSWERED:
+            self.revive("total")
+        elif isinstance(event, e.CaseReopened) and event.why == "appeal":
+            total = self.case.clock("total")
+            if total is not None and total.due > self.at:
+                self.revive("total")
         total = self.run("total")
-        if total is None or total.breached is not None:
+        if not isinstance(event, e.CaseAssigned) or total is None or total.breached is not None:
             return
-        clock = self.library.clocks(self.case.policy).policy.clock("total")
-        limit = limit_for(self.case, clock)
-        if limit is None or limit.working_days is None:
+        limit = limit_for(self.case, self.policy.clock("total"))
+        if limit is None or limit.working_days is None or limit.natural is not None:
             return
-        calendar = self.library.home_calendar()
-        used = min(limit.allowance_days, max(0, calendar.workdays_between(total.started, self.at)))
-        fresh = self.make(clock, total.started, total.unit)
-        if fresh is None:
+        used = max(0, self.library.home_calendar().workdays_between(total.started, self.at))
+        days = limit.working_days + min(limit.allowance_days, used)
+        if days < total.days:
+            clock = self.policy.clock("total")
+            fresh = self._made(clock, total.started, total.unit, days=days, added=total.added)
+            if fresh is not None:
+                self.put(self._arm(replace(fresh, amber=total.amber)))
+
+    def recount(self, run: e.ClockRun) -> None:
+        """The same limit under a newer calendar."""
+        clock = self.policy.clock(run.clock)
+        fresh = self._made(clock, run.counted or run.started, run.unit, days=run.days, added=run.added)
+        if fresh is not None and run.counted is not None:
+            fresh = replace(fresh, started=run.started, counted=run.counted, due=min(fresh.due, run.due))
+        if fresh is None or (fresh.due, fresh.provisional) == (run.due, run.provisional):
             return
-        if limit.natural is None:
-            due = calendar.add_workdays(total.started, limit.working_days + used)
-            fresh = replace(fresh, due=min(due.at, fresh.due), provisional=due.provisional)
-        if fresh.due < total.due:
-            self.put(self._arm(replace(fresh, armed=(), level=total.level), limit.amber_days_left, calendar))
-            handle = self.runs.get("handle")
-            if handle is not None and fresh.due < handle.due:
-                clock = self.library.clocks(self.case.policy).policy.clock("handle")
-                redo = handle.started != self.at
-                again = self.make(clock, handle.started, handle.unit, redo=redo)
-                if again is not None:
-                    self.put(again)
+        if run.breached is not None and fresh.due <= self.at:
+            self.put(replace(run, provisional=fresh.provisional))
+            return
+        moved = self._arm(replace(fresh, level=run.level, amber=run.amber))
+        self.put(self._held(moved) if run.held else moved)
 
     # stopping for a while
 
+    def shift(self, event: e.AnyEvent) -> None:
+        """What an event does to runs that go on."""
+        match event:
+            case e.CasePaused():
+                self.pause()
+            case e.CaseResumed():
+                self.resume()
+            case e.ReplySentBack():
+                self.revive("handle")
+            case e.SubReplySubmitted() | e.SubReplySentBack() | e.SubAssignmentRecalled():
+                self.pass_sub()
+            case e.ExtensionAsked():
+                self.hold()
+            case e.ExtensionDecided(granted=True, days=days):
+                self.extend(days)
+            case e.ExtensionDecided():
+                self.let_go()
+            case _:
+                pass
+
     def pause(self) -> None:
-        """Units' clocks and the total stand still; what is left is kept in working time."""
+        """Units' clocks and the total stand still; one that is late already does not."""
         for run in self.case.running:
-            if run.clock in PAUSED_CLOCKS and run.paused is None:
+            if run.clock in PAUSED_CLOCKS and run.paused is None and run.breached is None:
                 self.put(replace(run, paused=self.at, armed=()))
 
     def resume(self) -> None:
@@ -297,66 +418,83 @@ class _Moves:
             if run.paused is None:
                 continue
             calendar = calendar_of(self.case, run, self.library)
-            due, provisional, target = run.due, run.provisional, run.target
+            back = replace(run, paused=None)
             if run.paused < run.due:
-                left = calendar.working_between(run.paused, run.due)
-                moved = calendar.add_worktime(self.at, left)
-                due, provisional = (
-                    max(run.due, calendar.frame_close(moved.at.astimezone(LEGAL).date())),
-                    moved.provisional,
-                )
+                due, provisional = self._later(run.paused, run.due, calendar)
+                target = run.target
                 if target is not None and run.paused < target:
-                    passed = calendar.working_between(run.paused, target)
-                    target = calendar.frame_close(
-                        calendar.add_worktime(self.at, passed).at.astimezone(LEGAL).date()
-                    )
-            self.put(
-                self._arm(
-                    replace(run, paused=None, due=due, provisional=provisional, target=target),
-                    self._amber_days(run),
-                    calendar,
-                )
-            )
+                    target, _ = self._later(run.paused, target, calendar)
+                shift = max(0, calendar.workdays_between(run.due, due))
+                back = replace(back, due=due, target=target, provisional=provisional, added=run.added + shift)
+            self.put(self._arm(back))
+
+    def _later(self, paused: datetime, mark: datetime, calendar: Calendar) -> tuple[datetime, bool]:
+        moved = calendar.add_worktime(self.at, calendar.working_between(paused, mark))
+        return max(mark, calendar.frame_close(moved.at.astimezone(LEGAL).date())), moved.provisional
 
     def revive(self, clock: str) -> None:
-        """A reply sent back: the clock runs on as if it had never stopped."""
-        run = self.case.clock(clock)
-        if run is not None and run.stopped is not None:
-            calendar = calendar_of(self.case, run, self.library)
-            self.put(self._arm(replace(run, stopped=None), self._amber_days(run), calendar))
+        """The clock runs on as if it had never stopped."""
+        run = self.runs.get(clock) or self.case.clock(clock)
+        if run is None or run.stopped is None:
+            return
+        back = replace(run, stopped=None)
+        self.put(self._arm(back) if back.breached is None else self._climb(back))
+        fresh = self._made(self.policy.clock(clock), run.started, run.unit, added=run.added)
+        if clock != "sub" and fresh is not None and fresh.due < run.due:
+            self.reclass_one(back)  # it became urgent while the clock stood
+
+    def pass_sub(self) -> None:
+        """The limit of whoever of the tiers works now: each tier has its own, counted from when it got the case."""
+        tier = next((t for t in reversed(self.case.tiers) if t.replied is None), None)
+        if tier is None:
+            return
+        had = self.case.clock("sub")
+        if had is not None and had.unit == tier.unit:
+            if had.stopped is None:
+                self.runs.pop("sub", None)
+            else:
+                self.revive("sub")
+            return
+        fresh = self._made(self.policy.clock("sub"), tier.since, tier.unit, own=tier.days)
+        if fresh is not None:
+            self.put(self._arm(fresh))
 
     # extension
 
     def hold(self) -> None:
         """A timely request holds the red rung until it is decided, at most noon of the next working day."""
-        run = self.run("handle")
+        for clock in _EXTENDED:
+            run = self.run(clock)
+            if run is not None and run.breached is None:
+                self.put(self._held(run))
+
+    def _held(self, run: e.ClockRun) -> e.ClockRun:
         decision = self.run("extension")
-        if run is None or decision is None or run.breached is not None:
-            return
+        if decision is None:
+            return run
         until = max(run.due, decision.due)
         armed = tuple(replace(a, due=until) if a.milestone == "limit" else a for a in run.armed)
-        self.put(replace(run, held=True, armed=armed))
+        return replace(run, held=True, armed=armed)
 
-    def decide_extension(self, granted: bool, days: int) -> None:
-        for clock in ("handle", "total"):
+    def extend(self, days: int) -> None:
+        """Both dates move by so many working days."""
+        for clock in _EXTENDED:
             run = self.run(clock)
             if run is None:
                 continue
-            calendar = calendar_of(self.case, run, self.library)
-            if granted:
-                more = calendar.add_workdays(run.due, days)
-                run = replace(
-                    run, due=more.at, provisional=more.provisional, target=None, breached=None, held=False
-                )
-                self.put(self._arm(run, self._amber_days(run), calendar))
-            elif clock == "handle" and run.held:
+            more = calendar_of(self.case, run, self.library).add_workdays(run.due, days)
+            moved = replace(
+                run, due=more.at, provisional=more.provisional, target=None, added=run.added + days
+            )
+            self.put(self._arm(replace(moved, breached=None, held=False, amber=False)))
+
+    def let_go(self) -> None:
+        """Refused: the limit stands where it stood, and falls at once when that is past."""
+        for clock in _EXTENDED:
+            run = self.run(clock)
+            if run is not None and run.held:
                 armed = tuple(replace(a, due=run.due) if a.milestone == "limit" else a for a in run.armed)
                 self.put(replace(run, held=False, armed=armed))
-
-    def _amber_days(self, run: e.ClockRun) -> int:
-        clock = self.library.clocks(self.case.policy).policy.clock(run.clock)
-        limit = limit_for(self.case, clock)
-        return limit.amber_days_left if limit else 0
 
 
 def _at_time(day: datetime, at: time) -> datetime:

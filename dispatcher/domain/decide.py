@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import assert_never
 
 from dispatcher.domain import commands as c
-from dispatcher.domain.authority import permit
-from dispatcher.domain.deciding import closing, due, intake, passing, police, related, units
+from dispatcher.domain.authority import permit, sees
+from dispatcher.domain.deciding import checks, closing, due, intake, passing, police, related, units
 from dispatcher.domain.draft import Draft
 from dispatcher.domain.errors import AlreadyThere, NotFound, WrongStage
 from dispatcher.domain.lifecycle import admits, allowed_names
+from dispatcher.domain.stream import SYSTEM
 
 
 def decide(draft: Draft, command: c.AnyCommand, other: Draft | None) -> None:
@@ -18,6 +19,8 @@ def decide(draft: Draft, command: c.AnyCommand, other: Draft | None) -> None:
     Raises:
         Refused: one of its kinds; the draft is then thrown away whole.
     """
+    if draft.actor is not SYSTEM:
+        checks.plain(command)
     permit(draft.actor, command, draft.found, draft.library)
     if isinstance(command, c.RegisterCase):
         if draft.found is not None:
@@ -42,6 +45,10 @@ def decide(draft: Draft, command: c.AnyCommand, other: Draft | None) -> None:
             value=draft.found.stage.value,
             remedy="do one of the allowed commands",
             allowed=allowed_names(draft.found),
+        )
+    if other is not None and other.found is not None and not sees(draft.actor, other.found, draft.library):
+        raise NotFound(
+            "There is no such case.", field="other", value=str(other.ref.id), remedy="check the number"
         )
     _dispatch(draft, command, other)
 

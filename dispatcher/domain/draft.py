@@ -89,8 +89,9 @@ class Draft:
 
     def record(self, event: e.AnyEvent) -> None:
         """Append an event, fold it, and record what it does to the clocks and to the world outside."""
+        before = self.found
         self._one(event)
-        moved = follow(self.case, event, self.now, self.library)
+        moved = follow(before, self.case, event, self.now, self.library)
         if moved is not None:
             self._one(moved)
 

@@ -23,7 +23,9 @@ class ClockRun(Record, frozen=True, kw_only=True):
     """One run of a clock of the policy. ``due`` is the limit; ``target`` the amber date where there is one.
 
     ``started`` never moves: a reply sent back, a pause or a redo of the unit's clock keeps or names its own start.
-    ``level`` is the highest rung reached; ``stopped`` the instant it ended.
+    ``level`` is the highest rung reached; ``stopped`` the instant it ended. ``days`` are the working days that were
+    counted, ``added`` those that an extension or a pause put on top: a new calendar counts both again. ``counted`` is
+    from where, when that is not the start (a case that became urgent late).
     """
 
     clock: str
@@ -43,6 +45,9 @@ class ClockRun(Record, frozen=True, kw_only=True):
     stopped: datetime | None = None
     paused: datetime | None = None
     held: bool = False
+    days: int = 0
+    added: int = 0
+    counted: datetime | None = None
 
 
 class CaseRegistered(Event, frozen=True, kw_only=True, tag="case-registered.1"):
@@ -234,6 +239,9 @@ class SubAssignmentRecalled(Event, frozen=True, kw_only=True, tag="sub-assignmen
 class SubReplySubmitted(Event, frozen=True, kw_only=True, tag="sub-reply-submitted.1"):
     unit: str
     words: Said
+    result: Result | None = None
+    points_answered: tuple[int, ...] = ()
+    attachments: tuple[str, ...] = ()
 
 
 class SubReplySentBack(Event, frozen=True, kw_only=True, tag="sub-reply-sent-back.1"):
@@ -261,6 +269,12 @@ class AdjudicationDue(Event, frozen=True, kw_only=True, tag="adjudication-due.1"
     """Second return or third holder: the unit's word no longer decides."""
 
     why: str
+
+
+class HolderRelieved(Event, frozen=True, kw_only=True, tag="holder-relieved.1"):
+    """The unit turned out to be the one complained of: the case is taken out of its hands and its sight."""
+
+    unit: str
 
 
 class CaseAdjudicated(Event, frozen=True, kw_only=True, tag="case-adjudicated.1"):
@@ -337,7 +351,7 @@ class UnreasonableRefused(Event, frozen=True, kw_only=True, tag="unreasonable-re
 
 
 class CaseReopened(Event, frozen=True, kw_only=True, tag="case-reopened.1"):
-    """Open again: appeal, redo or a justified bad rating."""
+    """Open again: appeal, redo (also for a justified bad rating), or danger in a case that had left us."""
 
     why: str
     words: Said | None = None
@@ -488,6 +502,7 @@ AnyEvent = (
     | ReturnAccepted
     | ReturnRefused
     | AdjudicationDue
+    | HolderRelieved
     | CaseAdjudicated
     | ExtensionAsked
     | ExtensionDecided

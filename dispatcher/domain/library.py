@@ -96,6 +96,10 @@ class Library:
         except LookupError:
             return None
 
+    def is_below(self, code: str, upper: str) -> bool:
+        """Whether a unit stands below another in its tree; no for codes that the organisation does not have."""
+        return self.unit(code) is not None and self.organisation.is_below(code, upper)
+
     def complained_of(self, about: str, division: str) -> str:
         """The code of the unit that ``about`` (a unit kind, "police" or a code) means in this division, or ""."""
         if not about:

@@ -17,6 +17,7 @@ _ALWAYS: tuple[type[Command], ...] = (
     c.HoldCase,
     c.ReleaseHold,
     c.MoveDeadlines,
+    c.ReportPeerResult,
 )
 _OPEN: tuple[type[Command], ...] = (*_ALWAYS, c.UrgeCase, c.SuperviseCase, c.WithdrawCase, c.MergeCase)
 _DESK: tuple[type[Command], ...] = (
@@ -37,8 +38,8 @@ ALLOWED: dict[Stage, tuple[type[Command], ...]] = {
     Stage.RECEIVED: (*_DESK, *_UNREASONABLE, c.AssignCase, c.OfferClaim),
     Stage.RULED: (*_DESK, *_UNREASONABLE, c.AssignCase, c.OfferClaim),
     Stage.TRANSFERRED: (*_OPEN, c.ConfirmTransfer, c.ReportTransferFailed),
-    Stage.PASSED: (*_ALWAYS, c.ReportPeerResult, c.EraseCase, c.SuperviseCase),
-    Stage.HANDED_OVER: (*_OPEN, c.ConfirmHandOver, c.ReportHandOverFailed, c.ReportPeerResult),
+    Stage.PASSED: (*_ALWAYS, c.EraseCase, c.SuperviseCase),
+    Stage.HANDED_OVER: (*_OPEN, c.ConfirmHandOver, c.ReportHandOverFailed),
     Stage.OFFERED: (*_OPEN, c.ClaimCase, c.AssignCase, c.OverrideRuling),
     Stage.ASSIGNED: (
         *_OPEN,
@@ -69,7 +70,7 @@ ALLOWED: dict[Stage, tuple[type[Command], ...]] = {
     Stage.ADJUDICATING: (*_OPEN, c.AdjudicateCase, c.OverrideRuling),
     Stage.REPLIED: (*_OPEN, *_UNREASONABLE, c.ApproveReply, c.SendBackReply),
     Stage.APPROVED: (*_OPEN, c.DeliverReply, c.SendBackReply),
-    Stage.DELIVERED: (*_OPEN, c.CloseCase),
+    Stage.DELIVERED: (*_OPEN, *_UNREASONABLE, c.CloseCase, c.ClosePoliceOrder),
     Stage.ANSWERED: (*_OPEN, c.CloseCase, c.AssignCase),
     Stage.GUIDED: (*_ALWAYS, c.AssignCase, c.OverrideRuling, c.EraseCase),
     Stage.POLICE_RECEIVED: (
@@ -99,7 +100,7 @@ ALLOWED: dict[Stage, tuple[type[Command], ...]] = {
         c.AppealUnreasonable,
         c.SuperviseCase,
     ),
-    Stage.ARCHIVED: (*_ALWAYS, c.EraseCase),
+    Stage.ARCHIVED: (*_ALWAYS, c.AppealUnreasonable, c.EraseCase),
     Stage.MERGED: (*_ALWAYS, c.EraseCase),
     Stage.WITHDRAWN: (*_ALWAYS, c.EraseCase),
 }
@@ -120,6 +121,7 @@ class _Hanging(NamedTuple):
     callback: bool
     contested: bool
     police_sent: bool
+    passed_on: bool
     hold: bool
     erased: bool
 
@@ -136,6 +138,7 @@ def _hanging(case: Case) -> _Hanging:
         callback=case.callback_due,
         contested=case.contested_rating,
         police_sent=case.police_sent,
+        passed_on=any(link.direction == "out" for link in case.peers),
         hold=case.hold,
         erased=case.erased,
     )
@@ -170,6 +173,10 @@ def _admits(now: _Hanging, command: type[Command]) -> bool:
             return now.line == Line.HOTLINE or not now.police_sent
         case c.ReportUnitSent | c.ReportArrived | c.ReportFeedback | c.ClosePoliceOrder:
             return now.line == Line.POLICE
+        case c.ReportPeerResult:
+            return now.passed_on
+        case c.SupplementCase | c.AppealUnreasonable:
+            return not now.erased
         case c.ReleaseHold:
             return now.hold
         case c.HoldCase:
@@ -216,39 +223,68 @@ def diagram() -> str:
 
 _Targets = dict[Stage | None, tuple[Stage, ...]]
 
+_DANGER: _Targets = dict.fromkeys(
+    (
+        Stage.PASSED,
+        Stage.HANDED_OVER,
+        Stage.GUIDED,
+        Stage.ANSWERED,
+        Stage.CLOSED,
+        Stage.ARCHIVED,
+        Stage.MERGED,
+        Stage.WITHDRAWN,
+        Stage.FOLLOWING,
+    ),
+    (Stage.TRANSFERRED, Stage.POLICE_RECEIVED),
+)
+
 LEADS_TO: dict[type[Command], _Targets] = {
-    c.RuleCase: {Stage.RECEIVED: (Stage.RULED,)},
-    c.OverrideRuling: {Stage.RECEIVED: (Stage.RULED,)},
+    c.SupplementCase: {
+        **_DANGER,
+        Stage.RECEIVED: (Stage.TRANSFERRED,),
+        Stage.RULED: (Stage.TRANSFERRED,),
+        Stage.CALLED_BACK: (Stage.TRANSFERRED,),
+        Stage.PAUSED: (Stage.SIGNED,),
+    },
+    c.RuleCase: {Stage.RECEIVED: (Stage.RULED, Stage.TRANSFERRED), Stage.RULED: (Stage.TRANSFERRED,)},
+    c.OverrideRuling: {
+        Stage.RECEIVED: (Stage.RULED, Stage.TRANSFERRED),
+        Stage.RULED: (Stage.TRANSFERRED,),
+        Stage.ASSIGNED: (Stage.ADJUDICATING,),
+        Stage.SIGNED: (Stage.ADJUDICATING,),
+    },
     c.TransferCase: {None: (Stage.TRANSFERRED,)},
+    c.AgreeTaker: {None: (Stage.TRANSFERRED,)},
     c.ConfirmTransfer: {None: (Stage.PASSED,)},
-    c.ReportTransferFailed: {None: (Stage.RULED, Stage.POLICE_RECEIVED)},
+    c.ReportTransferFailed: {None: (Stage.RECEIVED, Stage.RULED, Stage.POLICE_RECEIVED)},
     c.HandOverCase: {None: (Stage.HANDED_OVER,)},
-    c.ReportHandOverFailed: {None: (Stage.RULED, Stage.POLICE_RECEIVED, Stage.FED_BACK)},
-    c.ReportPeerResult: {Stage.HANDED_OVER: (Stage.DELIVERED,)},
+    c.ReportHandOverFailed: {None: (Stage.RECEIVED, Stage.RULED, Stage.POLICE_RECEIVED, Stage.FED_BACK)},
+    c.ReportPeerResult: {Stage.HANDED_OVER: (Stage.DELIVERED, Stage.CLOSED)},
     c.GuideCaller: {None: (Stage.GUIDED,)},
     c.AnswerAtOnce: {None: (Stage.ANSWERED,)},
     c.AttachFollower: {None: (Stage.FOLLOWING,)},
-    c.LeaveParent: {None: (Stage.RULED, Stage.POLICE_RECEIVED)},
+    c.LeaveParent: {None: (Stage.RECEIVED, Stage.RULED, Stage.POLICE_RECEIVED)},
     c.MergeCase: {None: (Stage.MERGED,)},
     c.WithdrawCase: {None: (Stage.WITHDRAWN,)},
     c.AssignCase: {None: (Stage.ASSIGNED,)},
     c.OfferClaim: {None: (Stage.OFFERED,)},
-    c.ClaimCase: {None: (Stage.ASSIGNED,)},
+    c.ClaimCase: {None: (Stage.SIGNED,)},
     c.SignFor: {Stage.ASSIGNED: (Stage.SIGNED,)},
     c.AskReturn: {None: (Stage.RETURNING, Stage.ADJUDICATING)},
-    c.DecideReturn: {None: (Stage.RULED, Stage.ASSIGNED, Stage.SIGNED)},
+    c.DecideReturn: {None: (Stage.RULED, Stage.ASSIGNED, Stage.SIGNED, Stage.ADJUDICATING)},
     c.AdjudicateCase: {None: (Stage.ASSIGNED,)},
     c.DecidePause: {None: (Stage.PAUSED,)},
     c.ResumeCase: {None: (Stage.SIGNED,)},
     c.ReplyCase: {None: (Stage.REPLIED,)},
     c.ApproveReply: {None: (Stage.APPROVED,)},
     c.SendBackReply: {None: (Stage.SIGNED,)},
-    c.DeliverReply: {Stage.APPROVED: (Stage.DELIVERED,)},
+    c.DeliverReply: {None: (Stage.DELIVERED,)},
     c.CloseCase: {None: (Stage.CLOSED,)},
     c.DecideUnreasonable: {None: (Stage.CLOSED,)},
-    c.AppealUnreasonable: {None: (Stage.RULED,)},
+    c.AppealUnreasonable: {None: (Stage.RULED, Stage.ADJUDICATING)},
     c.CallBack: {None: (Stage.CALLED_BACK,)},
-    c.RedoCase: {None: (Stage.RULED, Stage.ASSIGNED)},
+    c.VerifyRating: {None: (Stage.RULED, Stage.ASSIGNED, Stage.POLICE_RECEIVED, Stage.ARCHIVED)},
+    c.RedoCase: {None: (Stage.RULED, Stage.ASSIGNED, Stage.POLICE_RECEIVED)},
     c.ReportUnitSent: {Stage.POLICE_RECEIVED: (Stage.UNIT_SENT,)},
     c.ReportArrived: {Stage.POLICE_RECEIVED: (Stage.ARRIVED,), Stage.UNIT_SENT: (Stage.ARRIVED,)},
     c.ReportFeedback: {
@@ -260,6 +296,7 @@ LEADS_TO: dict[type[Command], _Targets] = {
     c.ExpireDeadline: {
         Stage.ASSIGNED: (Stage.SIGNED,),
         Stage.PAUSED: (Stage.SIGNED,),
+        Stage.CLOSED: (Stage.ARCHIVED,),
         Stage.CALLED_BACK: (Stage.ARCHIVED,),
     },
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dispatcher.domain import effects as f
 from dispatcher.domain import events as e
@@ -71,13 +71,14 @@ def _plan(
     before: Case | None, event: e.AnyEvent, case: Case, library: Library, now: datetime
 ) -> Iterator[f.AnyEffect]:
     match event:
-        case e.CaseRuled(matter=matter) if matter.danger:
-            yield from _alerts(case, (matter.platform, *matter.also), library, now)
+        case e.CaseRuled(matter=matter) if matter.danger and not (before and before.matter.danger):
+            if not (case.imported and now - case.received > _watch(case, library)):
+                yield from _alerts(case, ("110", matter.platform, *matter.also), library, now)
         case e.DangerRaised(also=also):
-            yield from _alerts(case, also, library, now)
+            yield from _alerts(case, ("110", *also), library, now)
             yield _to_platform(case, "platform-squad-leader", "danger-raised", level=3)
         case e.RulingChanged(matter=matter) if matter.danger and before and not before.matter.danger:
-            yield from _alerts(case, (matter.platform, *matter.also), library, now)
+            yield from _alerts(case, ("110", matter.platform, *matter.also), library, now)
         case e.TransferStarted(to=to):
             yield _pass_on(case, to, "transfer")
         case e.HandOverDue(to=to, remainder=remainder):
@@ -125,7 +126,7 @@ def _plan(
                 yield _to_unit(case, case.lead, "unit-lead", e.word_of(event), level=1)
         case e.ReplyApproved():
             yield from _tell(case, "reply-ready", said=case.reply)
-        case e.CaseAnswered() | e.CaseClosed() | e.PeerResultReported():
+        case e.CaseAnswered() | e.CaseClosed() | e.CaseGuided() | e.CaseWithdrawn() | e.PeerResultReported():
             yield from _back_to_peer(before, event, case)
             if isinstance(event, e.CaseClosed):
                 yield from _tell(case, "closed")
@@ -210,13 +211,35 @@ def _to_platform(case: Case, role: str, template: str, *, level: int = 0) -> f.N
     )
 
 
+def _watch(case: Case, library: Library) -> timedelta:
+    return timedelta(minutes=library.clocks(case.policy).policy.counts["danger_watch_minutes"])
+
+
+UNSAFE_CATEGORY = "家庭暴力"
+"""Where whoever answers the telephone may be the one complained of."""
+
+
+def may_call(case: Case) -> bool:
+    """Safe contact: no call where it was refused, and none by default for reports, confidential cases and violence at
+    home."""
+    if case.erased:
+        return False
+    if case.safe_contact is not None:
+        return case.safe_contact.calls
+    return not _unsafe(case)
+
+
+def _unsafe(case: Case) -> bool:
+    return case.confidential or case.matter.kind == "举报" or UNSAFE_CATEGORY in case.matter.category
+
+
 def may_text(case: Case) -> bool:
     """Safe contact: no message where it was refused, and none by default for reports and confidential cases."""
     if case.erased or case.anonymous:
         return False
     if case.safe_contact is not None:
         return case.safe_contact.texts
-    return not case.confidential and case.matter.kind != "举报"
+    return not _unsafe(case)
 
 
 def _tell(case: Case, template: str, *, said: int | None = None) -> Iterator[f.TellCitizen]:

@@ -78,6 +78,7 @@ class Result(StrEnum):
     ANSWERED = "answered"
     GUIDED = "guided"
     BY_PEER = "by-peer"
+    WITHDRAWN = "withdrawn"
 
 
 class Said(Record, frozen=True, kw_only=True):
@@ -133,6 +134,7 @@ class Tier(Record, frozen=True, kw_only=True):
     since: datetime
     signed: datetime | None = None
     replied: datetime | None = None
+    days: int = 0  # working days of its own, 0: the policy's
 
 
 class PeerLink(Record, frozen=True, kw_only=True):
@@ -184,12 +186,6 @@ class Rating(Record, frozen=True, kw_only=True):
     scale: int = 5
     at: datetime
     verified: bool | None = None  # None: not looked at; True: the complaint was justified
-
-
-class Watch(Record, frozen=True, kw_only=True):
-    """Guard on a case passed from 110 or to it: danger in the window raises it again."""
-
-    until: datetime
 
 
 class Personal(Record, frozen=True, kw_only=True):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from dispatcher.domain.authority import is_about
 from dispatcher.domain.draft import Draft
 from dispatcher.domain.errors import AgainstRule, BadField
+from dispatcher.domain.stream import Command
 from dispatcher.domain.values import Line
 from routing_rules.organisation import Unit
 
 MOST_WORDS = 20_000
 """Characters in one text; a longer letter belongs into an attachment."""
 SKEW = timedelta(minutes=2)
+OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""No case is older: neither line kept records like these, and no calendar reaches there."""
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -39,6 +42,20 @@ def words(field: str, value: str, *, needed: bool = True, most: int = MOST_WORDS
     return value
 
 
+_LONG = frozenset({"words", "reason", "title", "items", "caller_mac", "basis", "door"})
+MOST_CODE = 200
+"""Characters in a code, number, name or address; words have a measure of their own."""
+
+
+def plain(command: Command) -> None:
+    """No text of a command holds what no database keeps, and no code is of an absurd length."""
+    for field in command.__struct_fields__:
+        value = getattr(command, field)
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, str) and one:
+                words(field, one, needed=False, most=MOST_WORDS if field in _LONG else MOST_CODE)
+
+
 def instant(field: str, value: datetime, draft: Draft) -> datetime:
     """An aware instant that is not in the future."""
     if value.tzinfo is None:
@@ -47,6 +64,13 @@ def instant(field: str, value: datetime, draft: Draft) -> datetime:
             field=field,
             value=value.isoformat(),
             remedy="add the offset, for example +08:00",
+        )
+    if value < OLDEST:
+        raise BadField(
+            "{field} lies before all records.",
+            field=field,
+            value=value.isoformat(),
+            remedy="give an instant after 2000",
         )
     if value > draft.now + SKEW:
         raise BadField(

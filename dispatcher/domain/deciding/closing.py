@@ -8,6 +8,7 @@ from dispatcher.domain.clocks import LEGAL
 from dispatcher.domain.deciding import checks, intake, units
 from dispatcher.domain.draft import Draft
 from dispatcher.domain.errors import AgainstRule, BadField
+from dispatcher.domain.plan import may_call
 from dispatcher.domain.values import Line, Result, Said
 
 CALLED_BACK_KINDS = frozenset({"投诉", "求助", "举报", ""})
@@ -20,6 +21,12 @@ def close(draft: Draft, command: c.CloseCase) -> None:
     result = command.result or case.result
     if result is None:
         raise BadField("{field} must not be empty.", field="result", remedy="say how it ended")
+    _not_unreasonable(result)
+    draft.record(e.CaseClosed(result=result, words=draft.maybe("closing", command.words)))
+    _owe_callback(draft)
+
+
+def _not_unreasonable(result: Result) -> None:
     if result is Result.UNREASONABLE:
         raise AgainstRule(
             "Unreasonable takes two persons.",
@@ -27,8 +34,6 @@ def close(draft: Draft, command: c.CloseCase) -> None:
             value=result.value,
             remedy="propose-unreasonable, then decide-unreasonable by another person",
         )
-    draft.record(e.CaseClosed(result=result, words=draft.maybe("closing", command.words)))
-    _owe_callback(draft)
 
 
 def propose_unreasonable(draft: Draft, command: c.ProposeUnreasonable) -> None:
@@ -55,6 +60,7 @@ def decide_unreasonable(draft: Draft, command: c.DecideUnreasonable) -> None:
     draft.record(
         e.CaseClosed(result=Result.UNREASONABLE, words=draft.maybe("unreasonable-decision", command.words))
     )
+    _owe_callback(draft)
 
 
 def appeal(draft: Draft, command: c.AppealUnreasonable) -> None:
@@ -68,7 +74,10 @@ def appeal(draft: Draft, command: c.AppealUnreasonable) -> None:
             remedy="ask for a redo",
         )
     draft.record(e.CaseReopened(why="appeal", words=draft.said("appeal", command.words)))
-    intake.due_here(draft)
+    if draft.case.holders >= draft.library.policy.counts["holders_before_adjudication"]:
+        draft.record(e.AdjudicationDue(why="third-holder"))
+    else:
+        intake.due_here(draft)
 
 
 def call_back(draft: Draft, command: c.CallBack) -> None:
@@ -92,8 +101,21 @@ def call_back(draft: Draft, command: c.CallBack) -> None:
             value=str(command.result_rating),
             remedy="leave the ratings at 0",
         )
-    safe = case.safe_contact
-    unsafe = case.erased or (safe is not None and not safe.calls)
+    unsafe = not may_call(case)
+    hours = case.safe_contact
+    if (
+        hours is not None
+        and not (command.waived or unsafe)
+        and not hours.from_hour <= local.hour < hours.until_hour
+    ):
+        raise AgainstRule(
+            "The citizen may be called from {begin} to {end} o'clock only.",
+            begin=str(hours.from_hour),
+            end=str(hours.until_hour),
+            field="at",
+            value=local.isoformat("minutes"),
+            remedy="call when it is safe",
+        )
     if command.waived or unsafe:
         draft.record(e.CaseCalledBack(outcome="on-file" if unsafe else "waived", on_request=command.waived))
         return
@@ -146,6 +168,9 @@ def verify_rating(draft: Draft, command: c.VerifyRating) -> None:
     )
     if command.justified:
         _again(draft, "bad-rating", None)
+    archive = draft.case.clock("archive")
+    if archive is not None and archive.stopped is None and archive.breached is not None:
+        draft.record(e.CaseArchived())  # only this verification kept it from the archive
 
 
 def redo(draft: Draft, command: c.RedoCase) -> None:
@@ -214,11 +239,12 @@ def withdraw(draft: Draft, command: c.WithdrawCase) -> None:
 def close_police(draft: Draft, command: c.ClosePoliceOrder) -> None:
     """警单办结, after feedback; a remainder for 12345 must be on its way first."""
     case = draft.case
-    if case.remainder and not any(link.direction == "out" for link in case.peers):
+    if case.remainder and not any(hop.why == "handed-over" for hop in case.hops):
         raise AgainstRule(
             "A non-police remainder is still to be handed over.",
             field="case",
             value=case.number,
             remedy="hand-over-case with remainder",
         )
+    _not_unreasonable(command.result)
     draft.record(e.CaseClosed(result=command.result, words=draft.maybe("closing", command.words)))

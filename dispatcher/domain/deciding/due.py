@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from msgspec.structs import replace
-
 from dispatcher.domain import commands as c
 from dispatcher.domain import events as e
-from dispatcher.domain.clocks import calendar_of, recompute, rung_instant
+from dispatcher.domain.clocks import anchor_of, calendar_of, recompute, repeated, rung_instant
 from dispatcher.domain.draft import Draft
 from dispatcher.domain.plan import resolve
 from dispatcher.domain.values import Stage
@@ -21,8 +19,8 @@ def expire(draft: Draft, command: c.ExpireDeadline) -> None:
     if run is None or run.stopped is not None:
         return
     armed = next((a for a in run.armed if a.milestone == command.milestone), None)
-    if armed is None or armed.due != command.due:
-        return
+    if armed is None or armed.due != command.due or draft.now <= armed.due:
+        return  # exactly at the instant is in time
     if armed.milestone == "amber":
         told = ("unit-lead",) if run.unit else ("platform-agent",)
         draft.record(e.MilestoneReached(clock=run.clock, milestone="amber", due=armed.due, told=told))
@@ -43,9 +41,10 @@ def _limit(draft: Draft, run: e.ClockRun, armed: e.Armed) -> None:
         case AtLimit.RESUME if case.stage is Stage.PAUSED:
             draft.record(_reached(draft, run, armed))
             draft.record(e.CaseResumed(by_time=True))
-        case AtLimit.ARCHIVE if case.stage is Stage.CALLED_BACK:
+        case AtLimit.ARCHIVE if case.stage in (Stage.CLOSED, Stage.CALLED_BACK):
             draft.record(_reached(draft, run, armed))
-            draft.record(e.CaseArchived())
+            if not case.contested_rating:  # what is contested is archived when it is verified
+                draft.record(e.CaseArchived())
         case _:
             draft.record(_reached(draft, run, armed))
 
@@ -55,7 +54,6 @@ def _reached(draft: Draft, run: e.ClockRun, armed: e.Armed) -> e.MilestoneReache
     ladder = draft.library.clocks(draft.case.policy).policy.ladder(run.ladder)
     if ladder is None or ladder.anchor != "limit":
         return e.MilestoneReached(clock=run.clock, milestone="limit", due=armed.due)
-    base = replace(run, due=armed.due)  # a held limit anchors its ladder where it really fell
     told: tuple[str, ...] = ()
     nobody: tuple[str, ...] = ()
     level = 0
@@ -71,7 +69,7 @@ def _reached(draft: Draft, run: e.ClockRun, armed: e.Armed) -> e.MilestoneReache
         level=level,
         told=told,
         nobody=nobody,
-        next=_next(draft, ladder, number, base, armed.due),
+        next=_next(draft, ladder, number, run, armed.due),
     )
 
 
@@ -104,21 +102,36 @@ def _next(
     """The one rung armed after this: the next of the ladder, or the last one again where the ladder repeats."""
     if number < len(ladder.rungs):
         calendar = calendar_of(draft.case, run, draft.library)
-        at = max(rung_instant(ladder, number, run, calendar), last)
+        at = max(rung_instant(ladder, number, run, anchor_of(draft.case, run), calendar), last)
         return (e.Armed(milestone=f"rung:{ladder.rungs[number].id}", due=at),)
     if ladder.repeat_last is None:
         return ()
-    # after an outage the missed rounds are one: the next lies ahead of now
-    at = last + ladder.repeat_last
-    while at <= draft.now:
-        at += ladder.repeat_last
-    return (e.Armed(milestone=f"rung:{ladder.rungs[-1].id}#{round_ + 1}", due=at),)
+    return (repeated(ladder, ladder.repeat_last, last, draft.now, round_ + 1),)
 
 
 def _reachable(draft: Draft, to: tuple[str, ...], clock: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Recipients that mean somebody now, and those that mean nobody: an empty rung is said, and the ladder goes on."""
-    told = tuple(one for one in to if one == "citizen" or resolve(draft.case, one, clock) is not None)
+    told = tuple(one for one in to if _somebody(draft, one, clock))
     return told, tuple(one for one in to if one not in told)
+
+
+def _somebody(draft: Draft, recipient: str, clock: str) -> bool:
+    if recipient == "citizen":
+        return True
+    whom = resolve(draft.case, recipient, clock)
+    if whom is None:
+        return False
+    field = _ON_DUTY.get(recipient)
+    if field is None:
+        return True
+    if draft.library.unit(whom.unit) is None:
+        return False  # it left the organisation while it held the case
+    duty = draft.library.organisation.on_duty(whom.unit, draft.now)
+    return bool(getattr(duty, field))
+
+
+_ON_DUTY = {"unit-duty-phone": "phone", "unit-duty-leader": "leader_phone", "unit-deputy": "deputy_phone"}
+"""Recipients that the duty roster must name: by the field of `Duty` that holds their telephone."""
 
 
 def move(draft: Draft, command: c.MoveDeadlines) -> None:

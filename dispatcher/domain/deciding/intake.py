@@ -9,14 +9,25 @@ from msgspec.structs import replace
 
 from dispatcher.domain import commands as c
 from dispatcher.domain import events as e
+from dispatcher.domain.authority import is_about
 from dispatcher.domain.deciding import checks
 from dispatcher.domain.draft import Draft
 from dispatcher.domain.errors import AgainstRule, BadField
 from dispatcher.domain.values import Line, Matter, Stage
-from routing_rules.ruling import Decision, Hints, Ruling
+from routing_rules.ruling import Decision, Hints, Ruling, Urgency
 
 OLDEST_LIVE = timedelta(minutes=15)
 """How far back a live intake may name its receipt; anything older is an import."""
+OLDEST_FIRST = timedelta(days=366)
+"""How far back another platform's first receipt may lie on a live intake."""
+SURE = 0.5
+"""How confident a ruling must be that raises the urgency of a case already ruled."""
+AWAY = frozenset({Stage.PASSED, Stage.HANDED_OVER})
+"""Diverted: on another platform, under our watch."""
+ENDED = frozenset(
+    {Stage.GUIDED, Stage.ANSWERED, Stage.CLOSED, Stage.CALLED_BACK, Stage.ARCHIVED}
+    | {Stage.MERGED, Stage.WITHDRAWN}
+)
 MOST_TITLE = 200
 
 
@@ -41,6 +52,13 @@ def register(draft: Draft, command: c.RegisterCase) -> None:
     first = received
     if command.first_received is not None:
         first = min(checks.instant("first_received", command.first_received, draft), received)
+        if received - first > OLDEST_FIRST and not command.imported:
+            raise BadField(
+                "{field} lies too far back for a live intake.",
+                field="first_received",
+                value=command.first_received.isoformat(),
+                remedy="bring old cases in through import",
+            )
     line, _, region = command.platform.partition("-")
     text = f"{command.title}。{command.words}" if command.title else command.words
     place = command.division or draft.library.places.best(text, "")
@@ -80,11 +98,41 @@ def supplement(draft: Draft, command: c.SupplementCase) -> None:
     draft.record(e.CaseSupplemented(words=draft.said("supplement", command.words)))
     ruling = _rule(draft, command.words, "")
     case = draft.case
-    if ruling.danger and not case.matter.danger and case.stage not in (Stage.MERGED, Stage.WITHDRAWN):
-        draft.record(e.DangerRaised(also=_lines(ruling)))
-        if case.stage is Stage.FOLLOWING and case.parent is not None:
-            draft.record(e.ParentLeft(parent=case.parent, why="danger"))
-            _due_here(draft)
+    if ruling.danger:
+        if not case.matter.danger or case.stage in AWAY or case.stage in ENDED:
+            _raise_danger(draft, _lines(ruling))
+    elif (
+        ruling.urgency is Urgency.urgent
+        and ruling.confidence >= SURE
+        and case.matter.urgency != Urgency.urgent
+        and case.is_open
+    ):
+        _go_on(draft)
+        draft.record(e.RulingChanged(matter=replace(case.matter, urgency="urgent"), by_person=False))
+
+
+def _raise_danger(draft: Draft, lines: tuple[str, ...]) -> None:
+    """Danger in a later word. A follower leaves its parent; what was diverted or had ended is ours again; what still
+    waits at the desk goes to 110 as if it had come in like this."""
+    _go_on(draft)
+    case = draft.case
+    again = case.stage in ENDED or (case.stage in AWAY and not case.matter.danger)
+    draft.record(e.DangerRaised(also=lines))
+    if case.stage is Stage.FOLLOWING and case.parent is not None:
+        draft.record(e.ParentLeft(parent=case.parent, why="danger"))
+        _due_here(draft)
+    elif again:
+        draft.record(e.CaseReopened(why="danger"))
+        _due_here(draft)
+    else:
+        _owe_anew(draft, case.matter)
+    _to_police(draft)
+
+
+def _go_on(draft: Draft) -> None:
+    """An urgent case is never paused."""
+    if draft.case.stage is Stage.PAUSED:
+        draft.record(e.CaseResumed())
 
 
 def rule_again(draft: Draft, command: c.RuleCase) -> None:
@@ -100,6 +148,9 @@ def rule_again(draft: Draft, command: c.RuleCase) -> None:
     draft.record(e.CaseRuled(matter=matter, receiver=ruling.receiver, division=command.division, human=human))
     if matter.urgency != before.matter.urgency or matter.danger != before.matter.danger:
         draft.record(e.RulingChanged(matter=matter, by_person=False))
+    _owe_anew(draft, before.matter)
+    if matter.danger and not before.matter.danger:
+        _to_police(draft)
 
 
 def override(draft: Draft, command: c.OverrideRuling) -> None:
@@ -137,6 +188,22 @@ def override(draft: Draft, command: c.OverrideRuling) -> None:
         decision=_decision_for(case.line, command.platform or matter.platform, matter.decision),
     )
     draft.record(e.RulingChanged(matter=changed, reason=draft.said("reason", command.reason)))
+    _owe_anew(draft, matter)
+    if danger and not matter.danger:
+        _to_police(draft)
+    _relieve(draft)
+
+
+def _relieve(draft: Draft) -> None:
+    """A unit that the case turns out to be about neither keeps it nor sees it."""
+    case = draft.case
+    holders = (case.lead, *(tier.unit for tier in case.tiers))
+    blamed = next((unit for unit in holders if is_about(case, unit, draft.library)), None)
+    if blamed is None or case.stage not in (Stage.ASSIGNED, Stage.SIGNED, Stage.ADJUDICATING):
+        return
+    draft.record(e.HolderRelieved(unit=blamed))
+    if case.stage is not Stage.ADJUDICATING:
+        draft.record(e.AdjudicationDue(why="about-holder"))
 
 
 def due_here(draft: Draft) -> None:
@@ -190,12 +257,29 @@ def _ruled(draft: Draft, ruling: Ruling) -> None:
         receiver = draft.library.directory.receiver(matter.platform, case.division, draft.now).platform_id
     human = ruling.decision is Decision.human
     draft.record(e.CaseRuled(matter=matter, receiver=receiver, human=human, owes=_owes(case.line, matter)))
-    if matter.danger and case.line == Line.HOTLINE and not case.handed_in and not case.imported:
-        # danger never waits for a form: the data goes to 110 at once, ahead of the voice (the plan, III.3.1)
-        police = draft.library.directory.receiver(
-            "110", case.division or case.platform.partition("-")[2], draft.now
-        )
-        draft.record(e.TransferStarted(to=police.platform_id, call=case.call))
+    if case.handed_in and case.first_platform == case.platform:
+        draft.record(e.ReflowSeen(holders=(case.platform, case.peers[-1].platform, case.platform)))
+    if matter.danger and not case.handed_in and not case.imported:
+        _to_police(draft)
+
+
+def _to_police(draft: Draft) -> None:
+    """Danger never waits for a form: what nobody works on yet goes to 110 at once, data ahead of the voice (III.3.1)."""
+    case = draft.case
+    if case.line != Line.HOTLINE or not case.matter.danger or case.stage not in (Stage.RECEIVED, Stage.RULED):
+        return
+    place = case.division or case.platform.partition("-")[2]
+    to = draft.library.directory.receiver("110", place, draft.now).platform_id
+    if to in case.had_by:
+        draft.record(e.ReflowSeen(holders=(*(hop.holder for hop in case.hops), to)))
+    draft.record(e.TransferStarted(to=to, call=case.call))
+
+
+def _owe_anew(draft: Draft, before: Matter) -> None:
+    """A police order ruled otherwise owes something else: a unit instead of a hand-over, or the other way round."""
+    case = draft.case
+    if case.stage is Stage.POLICE_RECEIVED and _owes(case.line, before) != _owes(case.line, case.matter):
+        _due_here(draft)
 
 
 def _due_here(draft: Draft) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from dispatcher.domain import commands as c
 from dispatcher.domain import events as e
 from dispatcher.domain.deciding import checks, intake
 from dispatcher.domain.draft import Draft
 from dispatcher.domain.errors import AgainstRule
 from dispatcher.domain.values import Line, Result, Stage
+from routing_rules.ruling import Decision
 
 
 def transfer(draft: Draft, command: c.TransferCase) -> None:
     """Data ahead of voice; this side stays answerable until the other confirms."""
     checks.other_platform("to", command.to, draft)
+    _stays_with_rescue(draft, command.to)
     _no_second_return(draft, command.to)
     draft.record(
         e.TransferStarted(to=command.to, call=command.call, reason=draft.maybe("reason", command.reason))
@@ -37,11 +41,17 @@ def agree(draft: Draft, command: c.AgreeTaker) -> None:
     agreed = bool(command.taker)
     taker = command.taker or case.first_platform
     checks.platform("taker", taker, draft)
+    _stays_with_rescue(draft, taker)
     draft.record(e.TakerAgreed(taker=taker, agreed=agreed, reason=draft.said("reason", command.reason)))
-    if taker in _came_from(draft):
+    if taker in case.had_by:
         draft.record(e.ReflowSeen(holders=(*(hop.holder for hop in case.hops), taker)))
     if taker != case.platform:
         draft.record(e.TransferStarted(to=taker, call=case.call))
+    elif case.line == Line.POLICE and case.matter.platform != case.line:
+        # 110 keeps it: nothing is to be passed on any more, a unit is to be sent
+        ours = replace(case.matter, platform=case.line, decision=Decision.accept.value)
+        draft.record(e.RulingChanged(matter=ours))
+        intake.due_here(draft)
 
 
 def hand_over(draft: Draft, command: c.HandOverCase) -> None:
@@ -49,7 +59,7 @@ def hand_over(draft: Draft, command: c.HandOverCase) -> None:
     checks.words("reason", command.reason)
     checks.other_platform("to", command.to, draft)
     case = draft.case
-    if case.matter.danger and not command.remainder and case.line == Line.HOTLINE:
+    if not command.remainder:
         checks.not_danger(draft, "hand-over-case")
     if command.remainder and case.stage is not Stage.FED_BACK:
         raise AgainstRule(
@@ -77,12 +87,12 @@ def hand_over_failed(draft: Draft, command: c.ReportHandOverFailed) -> None:
 
 
 def peer_result(draft: Draft, command: c.ReportPeerResult) -> None:
-    """The other side's result. A police order without a unit sent closes by it; with one, 110 closes it itself."""
-    if draft.case.stage is Stage.PASSED:
-        return
+    """The other side's result. A police order without a unit sent closes by it; with one, 110 closes it itself.
+    What nobody waits for here any more is on record all the same."""
+    waited = draft.case.stage is Stage.HANDED_OVER
     draft.record(e.PeerResultReported(result=command.result, words=draft.maybe("peer-result", command.words)))
     case = draft.case
-    if case.line == Line.POLICE and not case.police_sent:
+    if waited and case.line == Line.POLICE and not case.police_sent:
         draft.record(e.CaseClosed(result=Result.BY_PEER))
 
 
@@ -102,7 +112,7 @@ def answer(draft: Draft, command: c.AnswerAtOnce) -> None:
 
 def _no_second_return(draft: Draft, to: str) -> None:
     """A → B → A is re-flow: a person agrees on the taker first (three-way), nobody sends it back alone."""
-    if to in _came_from(draft):
+    if to in draft.case.had_by:
         raise AgainstRule(
             "The case would flow back to {value}, which had it before.",
             field="to",
@@ -111,5 +121,6 @@ def _no_second_return(draft: Draft, to: str) -> None:
         )
 
 
-def _came_from(draft: Draft) -> frozenset[str]:
-    return frozenset(link.platform for link in draft.case.peers if link.direction == "in")
+def _stays_with_rescue(draft: Draft, to: str) -> None:
+    if draft.case.matter.danger and to.startswith(f"{Line.HOTLINE}-") and to != draft.case.platform:
+        checks.not_danger(draft, "transfer-case")

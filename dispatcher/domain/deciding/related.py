@@ -9,12 +9,14 @@ from dispatcher.domain.draft import Draft
 from dispatcher.domain.errors import AgainstRule, NotFound
 from dispatcher.domain.values import FINISHED, Stage
 
+_OVER = (Stage.CLOSED, Stage.CALLED_BACK)
+
 
 def attach(draft: Draft, parent: Draft, command: c.AttachFollower) -> None:
     """A person attaches; software only suggests. Danger never follows."""
     checks.not_danger(draft, "attach-follower")
     _other(draft, parent)
-    if parent.case.stage in FINISHED or parent.case.stage in (Stage.FOLLOWING, Stage.CLOSED):
+    if parent.case.stage in FINISHED or parent.case.stage in (Stage.FOLLOWING, *_OVER):
         raise AgainstRule(
             "The parent is not open.", field="other", value=parent.case.number, remedy="name an open case"
         )
@@ -47,9 +49,23 @@ def merge(draft: Draft, into: Draft, command: c.MergeCase) -> None:
     checks.words("reason", command.reason)
     checks.not_danger(draft, "merge-case")
     _other(draft, into)
-    if into.case.stage in FINISHED:
+    if into.case.stage in FINISHED or into.case.stage in _OVER:
         raise AgainstRule(
             "The other case has ended.", field="other", value=into.case.number, remedy="name an open case"
+        )
+    if draft.case.followers:
+        raise AgainstRule(
+            "A case with followers is not merged.",
+            field="case",
+            value=draft.case.number,
+            remedy="merge the other way round",
+        )
+    if draft.case.handed_in:
+        raise AgainstRule(
+            "Another platform waits for this case's own result.",
+            field="case",
+            value=draft.case.number,
+            remedy="attach it as a follower instead",
         )
     if into.case.platform != draft.case.platform:
         raise AgainstRule(

@@ -9,7 +9,8 @@ from dispatcher.domain.clocks import LEGAL
 from dispatcher.domain.deciding import checks
 from dispatcher.domain.draft import Draft
 from dispatcher.domain.errors import AgainstRule, BadField, NotYours
-from dispatcher.domain.values import ReturnAsked, Stage
+from dispatcher.domain.values import Result, ReturnAsked, Stage
+from routing_rules.policy import AtLimit
 
 UTILITIES = frozenset({"power", "water-supply", "gas", "heating"})
 
@@ -27,7 +28,8 @@ def assign(draft: Draft, command: c.AssignCase) -> None:
             value=command.lead,
             remedy="assign another unit, or let it be adjudicated",
         )
-    if case.holders >= draft.library.policy.counts["holders_before_adjudication"]:
+    most = draft.library.policy.counts["holders_before_adjudication"]
+    if case.holders >= most and command.lead != case.lead:
         raise AgainstRule(
             "A third holder is decided by adjudication.",
             field="lead",
@@ -37,8 +39,13 @@ def assign(draft: Draft, command: c.AssignCase) -> None:
     if command.words:
         checks.words("words", command.words)
     urgency = command.urgency.value if command.urgency is not None else case.matter.urgency
-    if case.matter.danger:
-        urgency = "urgent"
+    if case.matter.urgency == "urgent" and urgency != "urgent":
+        raise AgainstRule(
+            "An assignment does not take urgency away.",
+            field="urgency",
+            value=urgency,
+            remedy="override-ruling, with a reason",
+        )
     _assigned(
         draft,
         command.lead,
@@ -103,14 +110,14 @@ def sub_assign(draft: Draft, command: c.SubAssign) -> None:
     """Down the unit's own tree, with a limit inside its own; the upper unit stays accountable."""
     case = draft.case
     above = case.acting_unit
-    if not draft.library.organisation.is_below(command.unit, above) or command.unit == above:
+    checks.unit("unit", command.unit, draft, duty_item=command.words)
+    if not draft.library.is_below(command.unit, above):
         raise BadField(
             "{value} does not lie below the unit that holds the case.",
             field="unit",
             value=command.unit,
             remedy="sub-assign down your own tree only",
         )
-    checks.unit("unit", command.unit, draft, duty_item=command.words)
     if any(tier.unit == command.unit for tier in case.tiers):
         raise AgainstRule(
             "The unit has had it already.", field="unit", value=command.unit, remedy="name another unit"
@@ -178,6 +185,12 @@ def decide_return(draft: Draft, command: c.DecideReturn) -> None:
     said = draft.maybe("return-decision", command.words)
     if not command.accept:
         draft.record(e.ReturnRefused(words=said))
+        case = draft.case
+        sign = case.clock("sign")
+        missed = sign is not None and sign.breached is not None and sign.at_limit == AtLimit.DEEM_SIGNED.value
+        if missed and case.stage is Stage.ASSIGNED and case.matter.urgency != "urgent":
+            # the limit for signing fell while the return was looked at
+            draft.record(e.CaseSigned(unit=case.lead, deemed=True))
         return
     holders = draft.case.holders
     draft.record(e.ReturnAccepted(words=said))
@@ -308,6 +321,13 @@ def decide_pause(draft: Draft, command: c.DecidePause) -> None:
     """The platform approves or refuses."""
     pending = draft.case.pause_pending
     assert pending is not None, "the stage table admits this only with a request"
+    if command.grant and draft.case.extension_pending is not None:
+        raise AgainstRule(
+            "A request for more time is pending.",
+            field="case",
+            value=draft.case.number,
+            remedy="decide the extension first",
+        )
     if command.grant:
         draft.record(e.CasePaused(why=pending.why, days=pending.days))
     else:
@@ -339,9 +359,19 @@ def reply(draft: Draft, command: c.ReplyCase) -> None:
             value=str(len(command.attachments)),
             remedy="at most 50",
         )
+    if command.result is Result.UNREASONABLE:
+        checks.not_danger(draft, "reply-case")
     unit = draft.actor.unit or case.acting_unit
     if unit != case.lead:
-        draft.record(e.SubReplySubmitted(unit=unit, words=draft.said("sub-reply", command.words)))
+        draft.record(
+            e.SubReplySubmitted(
+                unit=unit,
+                words=draft.said("sub-reply", command.words),
+                result=command.result,
+                points_answered=points,
+                attachments=command.attachments,
+            )
+        )
         return
     draft.record(
         e.ReplySubmitted(
@@ -355,7 +385,7 @@ def reply(draft: Draft, command: c.ReplyCase) -> None:
 
 
 def send_back_sub_reply(draft: Draft, command: c.SendBackSubReply) -> None:
-    """The lowest tier that has replied does it again."""
+    """Whoever replied to the unit that has it now does it again."""
     checks.words("words", command.words)
     case = draft.case
     done = next((tier for tier in case.tiers if tier.replied is not None), None)
