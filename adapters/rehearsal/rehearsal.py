@@ -137,13 +137,18 @@ class Rehearsal:
         self._turn += 1
         mind.move, mind.turn = move, self._turn
         if move is not None:
-            heapq.heappush(self._planned, (self._when(move.at, now), mind.case.id, mind.turn))
+            heapq.heappush(self._planned, (self._when(mind.case, move.at, now), mind.case.id, mind.turn))
 
-    def _when(self, at: datetime, now: datetime) -> datetime:
-        if self._speed != 1.0:
-            return now + (at - now) / self._speed
-        step = self._together if at - now > _SOON else _MINUTE
-        return at + (_EPOCH - at) % step
+    def _when(self, case: Case, at: datetime, now: datetime) -> datetime:
+        if self._speed == 1.0:
+            step = self._together if at - now > _SOON else _MINUTE
+            return at + (_EPOCH - at) % step
+        hurried = now + (at - now) / self._speed
+        for run in case.running:
+            # Who means to be late stays late by a limit that a watcher will live to see.
+            if hurried <= run.due < at and run.due - now <= _SOON:
+                hurried = run.due + (at - run.due) / self._speed
+        return hurried
 
     async def _send(self, mind: _Mind, move: Move, now: datetime) -> None:
         name = name_of(type(move.command))

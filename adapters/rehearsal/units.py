@@ -118,6 +118,8 @@ def _reply(scene: Scene, unit: str) -> Move:
 def _reply_at(scene: Scene, unit: str) -> datetime:
     """Most reply before the limit that binds them, some after it."""
     usual = scene.behaviour
+    if scene.has_sent(c.SendBackReply) or scene.case.redos:  # the work is done, the words are to be mended
+        return scene.after(usual.sub_assign_after, unit=unit)
     clock = "sub" if unit != scene.case.lead else "handle"
     late = scene.once("late", unit, scene.case.redos).happens(usual.late_reply_share)
     if late and not scene.has_sent(c.ReplyCase):

@@ -106,8 +106,12 @@ def parse_time(written: str, zone: ZoneInfo) -> datetime | None:
     return at
 
 
-def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+def read_rows(
+    path: Path, columns: tuple[str, ...], more: tuple[str, ...] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows of a CSV file as (line where it begins, column → text); missing trailing cells are empty.
+
+    ``columns`` must be there, ``more`` may be; all others are ignored.
 
     UTF-8 (with or without a mark) and GB 18030 are read, the two that Chinese spreadsheets write.
 
@@ -129,7 +133,8 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[
             raise UnreadableFile(
                 f"{path}: 缺少列 / missing columns: {', '.join(missing)}; 首行须为 / the first row names {', '.join(columns)}"
             )
-        places = {column: head.index(column) for column in columns}
+        wanted = dict.fromkeys((*columns, *more))
+        places = {column: head.index(column) for column in wanted if column in head}
         line = reader.line_num + 1
         for row in reader:
             if row:

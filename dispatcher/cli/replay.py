@@ -142,7 +142,7 @@ async def _replay(
         async with simulated(settings, clock) as core:
             if not core.library.library.places.knows(arguments.division):
                 return refuse(f"--division {arguments.division!r}: 没有这个区划 / use a GB/T 2260 code")
-            if not arguments.append and await _has_cases(core):
+            if not arguments.append and await has_cases(core):
                 return refuse(
                     f"{core.database}: 库中已有诉求；换一个空库，或加 --append / holds cases already; "
                     "name an empty database, or add --append"
@@ -173,7 +173,8 @@ async def _replay(
     return 0 if report.holds and not faults else 1
 
 
-async def _has_cases(core: Any) -> bool:
+async def has_cases(core: Any) -> bool:
+    """Whether anything was registered in the store."""
     from sqlalchemy import select
 
     from dispatcher.store.tables import Table

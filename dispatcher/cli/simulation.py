@@ -32,7 +32,7 @@ from dispatcher.store.numbers import Numbers
 from dispatcher.wiring import EFFECTS, SPECS, Core, OpenStore, build_core, carriers_of
 from routing_rules.demo import demo_behaviour
 
-RELAY_EVERY = timedelta(hours=6)
+RELAY_EVERY = timedelta(hours=12)
 """Simulated time between two runs of the relay while nobody waits for another platform."""
 
 _LIMIT = 500
