@@ -25,6 +25,7 @@ _PAST = timedelta(days=21)
 _ACTS_UNTIL = timedelta(seconds=1)
 _SPEED = 60.0
 _HOME = "630100"
+_CASES = 150
 
 
 def register(subparsers: Any) -> None:
@@ -45,9 +46,9 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "--history",
         type=int,
-        default=240,
+        default=_CASES,
         metavar="N",
-        help="空库时先演完的历史件数,0 为不要 / cases of the past played first into an empty store (default 240)",
+        help=f"空库时先演完的历史件数,0 为不要 / cases of the past played first into an empty store (default {_CASES})",
     )
     parser.add_argument(
         "--seed", type=int, default=1, help="种子 / seed of everybody's behaviour (default 1)"
@@ -115,6 +116,7 @@ async def _past(settings: Settings, arguments: argparse.Namespace) -> int:
                 home=_HOME,
                 seed=arguments.seed,
                 behaviour=demo["behaviour.toml"],
+                relay_every=_PAST,  # nobody reads the notices of a past that was never lived
             )
             with progress("三周历史 / three weeks", len(arrivals), "case") as bar:
                 await simulation.run(arrivals, until=now - _ACTS_UNTIL, told=bar.update)

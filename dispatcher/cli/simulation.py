@@ -33,7 +33,7 @@ from dispatcher.wiring import EFFECTS, SPECS, Core, OpenStore, build_core, carri
 from routing_rules.demo import demo_behaviour
 
 RELAY_EVERY = timedelta(hours=12)
-"""Simulated time between two runs of the relay while nobody waits for another platform."""
+"""Simulated time between two runs of the relay while nobody waits for another platform; notices lie till then."""
 
 _LIMIT = 500
 _STANDSTILL = 5_000
@@ -104,7 +104,15 @@ class Simulation:
     """One run over an open core whose clock is manual."""
 
     def __init__(
-        self, core: Core, clock: ManualClock, *, origin: str, home: str, seed: int, behaviour: bytes
+        self,
+        core: Core,
+        clock: ManualClock,
+        *,
+        origin: str,
+        home: str,
+        seed: int,
+        behaviour: bytes,
+        relay_every: timedelta = RELAY_EVERY,
     ) -> None:
         library = core.library.library
         self._core = core
@@ -123,6 +131,7 @@ class Simulation:
         )
         self.progress = Progress()
         self._relayed = clock.now()
+        self._relay_every = relay_every
         self._due: datetime | None = None
         self._idle_steps = 0
 
@@ -157,7 +166,7 @@ class Simulation:
             self.progress.acts += acts
             if batch or acts:
                 await self.rehearsal.look(at)
-            if self.rehearsal.between or at - self._relayed >= RELAY_EVERY:
+            if self.rehearsal.between or at - self._relayed >= self._relay_every:
                 await self._relay(at)
             self.progress.steps += 1
         if until is not None:
