@@ -373,7 +373,11 @@ class _Moves:
     def recount(self, run: e.ClockRun) -> None:
         """The same limit under a newer calendar."""
         clock = self.policy.clock(run.clock)
-        fresh = self._made(clock, run.counted or run.started, run.unit, days=run.days, added=run.added)
+        # a limit of its own never had a natural one beside it
+        own = run.days if run.natural is None else 0
+        fresh = self._made(
+            clock, run.counted or run.started, run.unit, own=own, days=run.days, added=run.added
+        )
         if fresh is not None and run.counted is not None:
             fresh = replace(fresh, started=run.started, counted=run.counted, due=min(fresh.due, run.due))
         if fresh is None or (fresh.due, fresh.provisional) == (run.due, run.provisional):

@@ -10,7 +10,7 @@ from dispatcher.domain.draft import Draft
 from dispatcher.domain.errors import AgainstRule, BadField
 from dispatcher.domain.stream import Command
 from dispatcher.domain.values import Line
-from routing_rules.organisation import Unit
+from routing_rules.organisation import Rank, Unit
 
 MOST_WORDS = 20_000
 """Characters in one text; a longer letter belongs into an attachment."""
@@ -133,7 +133,7 @@ def unit(field: str, code: str, draft: Draft, *, duty_item: str = "") -> Unit:
             value=code,
             remedy="give it to the superior or to supervision",
         )
-    if len(found.division) > 6 and not duty_item.strip():
+    if _is_township(found) and not duty_item.strip():
         raise AgainstRule(
             "A township gets a case only under an item of its duty list.",
             field="duty_item",
@@ -141,6 +141,11 @@ def unit(field: str, code: str, draft: Draft, *, duty_item: str = "") -> Unit:
             remedy="cite the duty-list item (国办函〔2025〕66号)",
         )
     return found
+
+
+def _is_township(unit: Unit) -> bool:
+    """A township or village: by its nine or twelve digits, or a government below the county's."""
+    return len(unit.division) > 6 or (unit.kind == "government" and unit.rank is not Rank.DEPARTMENT)
 
 
 def hotline_only(draft: Draft, name: str) -> None:
