@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
 from sqlalchemy import text
@@ -101,24 +101,43 @@ async def store(
         await database.close()
 
 
-async def fill(
-    database: Database, writer: Writer, clock: ManualClock, wanted: int, seeds: int = 2000
-) -> None:
-    """Full tables: real cases written by the writer, then copied by SQL under new ids until there are enough."""
+async def fill(database: Database, writer: Writer, wanted: int, seeds: int = 2000) -> int:
+    """Full tables: real cases written by the writer, then copied by SQL under new ids until there are enough.
+
+    Call it on an empty store. Returns how many deadlines are open then.
+    """
     seeds = min(seeds, wanted)
     for start in range(0, seeds, 500):
         batch = submissions(min(500, seeds - start), first=10**8 + start)
         await asyncio.gather(*(writer.submit(sent) for sent in batch))
     copies = wanted // seeds - 1
-    if copies <= 0:
-        return
     statements = _copy_postgres(copies) if database.is_postgres else _copy_sqlite(copies)
     async with database.writing() as connection:
         for statement in statements:
             await connection.execute(text(statement))
+        if database.is_postgres:
+            await connection.execute(text("ANALYZE"))
+        held = (await connection.execute(text("SELECT count(*) FROM stream"))).scalar_one()
+        armed = (
+            await connection.execute(text("SELECT count(*) FROM deadline WHERE state = 'armed'"))
+        ).scalar_one()
+    if held != seeds * (copies + 1):
+        raise RuntimeError(f"{held} cases after filling, {seeds * (copies + 1)} were wanted")
+    return int(armed)
+
+
+async def put_off(database: Database) -> None:
+    """Move every armed deadline far ahead, so that only those armed afterwards fall due."""
+    async with database.writing() as connection:
+        if database.is_postgres:
+            await connection.execute(text("SET LOCAL statement_timeout = 0"))
+            moved = "due + interval '2000 days'"
+        else:
+            moved = "strftime('%Y', due) + 5 || substr(due, 5)"
+        await connection.execute(text(f"UPDATE deadline SET due = {moved} WHERE state = 'armed'"))
     if database.is_postgres:
         async with database.writing() as connection:
-            await connection.execute(text("ANALYZE"))
+            await connection.execute(text("ANALYZE deadline"))
 
 
 _TABLES = {
@@ -196,6 +215,3 @@ def _sqlite_insert(table: str, replaced: dict[str, str], source: str) -> str:
     picked = ", ".join(replaced.get(name, f't."{name}"') for name in columns)
     named = ", ".join(f'"{name}"' for name in columns)
     return f"INSERT INTO {table} ({named}) SELECT {picked} FROM {source}"
-
-
-LATER = timedelta(days=60)

@@ -222,7 +222,7 @@ async def measure(name: str, url: str, options: Options, figures: Figures) -> No
     product = LiandongProduct(library())
     clock = ManualClock(MONDAY)
     async with store(url, product, clock) as (database, writer):
-        await fill(database, writer, clock, held)
+        await fill(database, writer, held)
         await at_inbox(writer, submissions(500, first=50_000_000))
         ours: list[float] = []
         raws: list[float] = []

@@ -62,6 +62,7 @@ POSTGRES = (
     "ALTER TABLE token ENABLE ROW LEVEL SECURITY",
     "ALTER TABLE token FORCE ROW LEVEL SECURITY",
     "CREATE POLICY scope ON token USING ((SELECT current_setting('liandong.scope', true)) = '*') WITH CHECK ((SELECT current_setting('liandong.scope', true)) = '*')",
+    "ALTER TABLE stream SET (fillfactor = 80)",
 )
 
 
