@@ -24,6 +24,7 @@ from adapters.http_api.app import PREFIX
 from adapters.http_api.app import build as build_api
 from adapters.http_api.identity import KeptTokens
 from adapters.http_api.intake import case_number
+from adapters.http_api.queries import plain_number
 from adapters.http_api.services import Services
 from adapters.linkage.inbound import LocalLink, served_by
 from adapters.linkage.outbound import LinkageCarrier
@@ -141,7 +142,7 @@ def _linkage(core: Core) -> Built:
         core.inbox,
         reads,
         draw=draw,
-        digest=core.vault.number_digest,
+        digest=lambda number: core.vault.number_digest(plain_number(number)),
         serves=served_by(core.settings.deployment.platforms),
     )
     return Built(attached=Attached(kind="linkage"), carrier=LinkageCarrier(link, reads, core.inbox))
@@ -309,11 +310,13 @@ def build_service(
     settings: Settings,
     *,
     specs: Sequence[AdapterSpec] = SPECS,
+    listening: socket.socket | None = None,
 ) -> tuple[Service, Core]:
     """A whole process, ready to be started on the running loop.
 
     Args:
         specs: the adapters; the demonstration adds one that plays the citizens and the departments.
+        listening: a socket that listens already, instead of the address in the settings.
 
     Raises:
         WiringFault: an effect has no carrier, or two. ExceptionGroup: the lists have faults. StoreError: the
@@ -355,6 +358,7 @@ def build_service(
             attached=tuple(attached),
             reload=lambda: reload_lists(core),
         ),
+        listening=listening,
     ), core
 
 

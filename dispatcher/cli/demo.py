@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import socket
 import sys
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from dispatcher.cli.configured import add_config, refuse, settings_of
 from dispatcher.cli.progress import progress
@@ -62,37 +61,52 @@ def handler(arguments: argparse.Namespace) -> int:
     if arguments.speed <= 0 or arguments.history < 0:
         return refuse("--speed 须大于 0,--history 不得小于 0 / --speed above 0, --history 0 or more")
     settings = settings_of(arguments)
-    if arguments.history:
-        code = _play_past(settings, arguments)
-        if code:
-            return code
-    settings = msgspec.structs.replace(settings, http=_free(settings))
-    return run_node(settings, lambda: _specs(arguments))
-
-
-def _free(settings: Settings) -> Any:
-    """The configured port, or any free one when somebody else has it."""
-    http = settings.http
     try:
-        with socket.socket(socket.AF_INET6 if ":" in http.host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((http.host, http.port))
+        listening = _listen(settings)
+    except OSError as fault:
+        return refuse(f"不能监听 / cannot listen on {settings.http.host}: {fault.strerror or fault}")
+    with listening:
+        # Whoever opens the page now waits the few seconds until the past is played.
+        print(f"Open http://{_shown(settings.http.host)}:{listening.getsockname()[1]}/", flush=True)
+        code = _play_past(settings, arguments) if arguments.history else None
+        if code is not None:
+            return code
+        return run_node(settings, lambda: _specs(arguments), listening=listening)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Listen on the configured port, or on any free one when somebody else has it."""
+    host, port = settings.http.host, settings.http.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
     except OSError:
-        print(
-            f"端口 {http.port} 已被占用,另选一个 / port {http.port} is taken, another is chosen",
-            file=sys.stderr,
-        )
-        return msgspec.structs.replace(http, port=0)
-    return http
+        if port == 0:
+            raise
+        print(f"端口 {port} 已被占用,另选一个 / port {port} is taken, another is chosen", file=sys.stderr)
+        return socket.create_server((host, 0), family=family, backlog=128)
 
 
-def _play_past(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Fills an empty store with three weeks that end now. A store with cases is left as it is."""
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(_past(settings, arguments))
+def _shown(host: str) -> str:
+    if host in ("0.0.0.0", "::", ""):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
-async def _past(settings: Settings, arguments: argparse.Namespace) -> int:
+def _play_past(settings: Settings, arguments: argparse.Namespace) -> int | None:
+    """Fills an empty store with three weeks that end now. A store with cases is left as it is.
+
+    Returns:
+        The exit code when it ends here: stopped meanwhile (0), or refused (2). None: go on.
+    """
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(_past(settings, arguments))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 0
+
+
+async def _past(settings: Settings, arguments: argparse.Namespace) -> int | None:
     from dispatcher.cli.replay import has_cases
     from dispatcher.cli.simulation import Simulation, simulated
     from dispatcher.cli.storing import leaves
@@ -101,13 +115,16 @@ async def _past(settings: Settings, arguments: argparse.Namespace) -> int:
     from dispatcher.store.errors import StoreError
 
     start_logging("warning")
+    task = asyncio.current_task()
+    assert task is not None, "a coroutine runs in a task"
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     now = Hands().wall()
     clock = ManualClock(now - _PAST)
     demo = packaged_files("demo")
     try:
         async with simulated(settings, clock) as core:
             if await has_cases(core):
-                return 0
+                return None
             arrivals = _arrivals(demo["messages.toml"], now, arguments)
             simulation = Simulation(
                 core,
@@ -124,7 +141,7 @@ async def _past(settings: Settings, arguments: argparse.Namespace) -> int:
         return refuse(f"不能启动 / cannot start: {fault}")
     except ExceptionGroup as faults:
         return refuse("不能启动 / cannot start:\n" + "\n".join(leaves(faults)))
-    return 0
+    return None
 
 
 def _arrivals(messages: bytes, now: datetime, arguments: argparse.Namespace) -> list[Arrival]:

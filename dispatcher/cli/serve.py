@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,21 +30,29 @@ def handler(arguments: argparse.Namespace) -> int:
     return run_node(settings_of(arguments))
 
 
-def run_node(settings: Settings, specs: Callable[[], Any] | None = None) -> int:
+def run_node(
+    settings: Settings, specs: Callable[[], Any] | None = None, *, listening: socket.socket | None = None
+) -> int:
     """Runs a node to its end.
 
     Args:
         specs: makes the adapters once the reactor is installed; None for those of `dispatcher.wiring.SPECS`.
+        listening: a socket that listens already and whose address has been told.
     """
     began = time.perf_counter()
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            return runner.run(_serve(settings, specs, began))
+            return runner.run(_serve(settings, specs, began, listening))
     except KeyboardInterrupt:
         return 130
 
 
-async def _serve(settings: Settings, specs: Callable[[], Any] | None, began: float) -> int:
+async def _serve(
+    settings: Settings,
+    specs: Callable[[], Any] | None,
+    began: float,
+    listening: socket.socket | None,
+) -> int:
     from dispatcher.runtime.reactor import install_reactor
 
     install_reactor()  # before anything imports Twisted's global reactor
@@ -57,7 +66,8 @@ async def _serve(settings: Settings, specs: Callable[[], Any] | None, began: flo
     imported = time.perf_counter()
 
     def started(address: str) -> None:
-        print(f"Open {address}", flush=True)
+        if listening is None:
+            print(f"Open {address}", flush=True)
         logging.getLogger("liandong.service").info(
             "ready",
             extra={
@@ -67,7 +77,8 @@ async def _serve(settings: Settings, specs: Callable[[], Any] | None, began: flo
         )
 
     try:
-        service, _ = wiring.build_service(settings, **({} if specs is None else {"specs": specs()}))
+        chosen = {} if specs is None else {"specs": specs()}
+        service, _ = wiring.build_service(settings, listening=listening, **chosen)
         await service.run(started)
     except (StoreError, wiring.WiringFault, OSError) as fault:
         return refuse(f"不能启动 / cannot start: {fault}")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -90,10 +91,14 @@ class Service:
     Start: clock, store, adapters, lines, feed, sweep, relay, alarm clock, and HTTP last. Stop: unready, live streams
     end, nothing new is taken, HTTP ends, sweep and relay finish, the writer drains, lines stop, then the alarm clock,
     and the database is closed last.
+
+    Args:
+        listening: a socket that listens already; whoever connected to it meanwhile is answered. None: listen as set.
     """
 
-    def __init__(self, settings: Settings, parts: Parts) -> None:
+    def __init__(self, settings: Settings, parts: Parts, *, listening: socket.socket | None = None) -> None:
         self._settings = settings
+        self._listening = listening
         self._parts = parts
         self._stage = Stage.STARTING
         self._runner: web.AppRunner | None = None
@@ -144,7 +149,10 @@ class Service:
             shutdown_timeout=self._settings.runtime.drain.total_seconds(),
         )
         await self._runner.setup()
-        await web.TCPSite(self._runner, http.host, http.port, reuse_address=True).start()
+        if self._listening is not None:
+            await web.SockSite(self._runner, self._listening).start()
+        else:
+            await web.TCPSite(self._runner, http.host, http.port, reuse_address=True).start()
         self._stage = Stage.SERVING
         port: int = self._runner.addresses[0][1]
         return f"http://{_shown(http.host)}:{port}/"
