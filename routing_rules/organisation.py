@@ -86,6 +86,9 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     phone: str
 
 
+_NOBODY = Person(name="", phone="")
+
+
 class Roster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who can be rung. ``hours`` (legal time, "24h" or "HH:MM-HH:MM") are those of ``phone``; outside them
     ``night_phone`` answers, and where there is none the superior's roster. Leaders and deputies take turns by the week,
@@ -112,7 +115,8 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Duty(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is on duty at an instant; ``unit`` is whose roster it is (a superior's when the unit has nobody then)."""
+    """Who is on duty at an instant; ``unit`` is whose roster it is (a superior's when the unit has nobody then). A name
+    and a phone are empty where nobody stands on the roster."""
 
     unit: str
     phone: str
@@ -214,8 +218,8 @@ class Organisation:
             phone = _phone_at(unit.roster, local.time())
         roster = unit.roster
         week = (local.date().toordinal() - 1) // 7  # day 1 was a Monday
-        leader = roster.leaders[week % len(roster.leaders)]
-        deputy = roster.deputies[week % len(roster.deputies)]
+        leader = roster.leaders[week % len(roster.leaders)] if roster.leaders else _NOBODY
+        deputy = roster.deputies[week % len(roster.deputies)] if roster.deputies else _NOBODY
         return Duty(
             unit=unit.code,
             # at the very top and out of hours the day phone is the only one there is

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dispatcher.domain import commands as c
 from dispatcher.domain.case import Case
 from dispatcher.domain.stream import Command
-from dispatcher.domain.values import Line, Stage
+from dispatcher.domain.values import Line, Result, Stage
 
 _ALWAYS: tuple[type[Command], ...] = (
     c.SupplementCase,
@@ -122,6 +122,7 @@ class _Hanging(NamedTuple):
     contested: bool
     police_sent: bool
     passed_on: bool
+    unreasonable: bool
     hold: bool
     erased: bool
 
@@ -139,6 +140,7 @@ def _hanging(case: Case) -> _Hanging:
         contested=case.contested_rating,
         police_sent=case.police_sent,
         passed_on=any(link.direction == "out" for link in case.peers),
+        unreasonable=case.result is Result.UNREASONABLE,
         hold=case.hold,
         erased=case.erased,
     )
@@ -175,8 +177,10 @@ def _admits(now: _Hanging, command: type[Command]) -> bool:
             return now.line == Line.POLICE
         case c.ReportPeerResult:
             return now.passed_on
-        case c.SupplementCase | c.AppealUnreasonable:
+        case c.SupplementCase:
             return not now.erased
+        case c.AppealUnreasonable:
+            return now.unreasonable and not now.erased
         case c.ReleaseHold:
             return now.hold
         case c.HoldCase:

@@ -66,13 +66,6 @@ def decide_unreasonable(draft: Draft, command: c.DecideUnreasonable) -> None:
 def appeal(draft: Draft, command: c.AppealUnreasonable) -> None:
     """The citizen objects: it is open again and must be assigned."""
     checks.words("words", command.words)
-    if draft.case.result is not Result.UNREASONABLE:
-        raise AgainstRule(
-            "Only what was closed as unreasonable is appealed.",
-            field="case",
-            value=draft.case.number,
-            remedy="ask for a redo",
-        )
     draft.record(e.CaseReopened(why="appeal", words=draft.said("appeal", command.words)))
     if draft.case.holders >= draft.library.policy.counts["holders_before_adjudication"]:
         draft.record(e.AdjudicationDue(why="third-holder"))
