@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import asyncio
+from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -38,31 +39,36 @@ _OPEN: Final = frozenset({f"{PREFIX}{path}" for path in ("", "/", "/openapi.json
 
 
 class _Pages:
-    """The document and its page: made once, when first asked for, because only then everything is mounted."""
+    """The document and its page: made once, when first asked for, because only then everything is mounted.
+
+    Drawing up sixty schemas takes a good part of a second, so it is done beside the loop.
+    """
 
     def __init__(self, languages: Library) -> None:
         self._languages = languages
-        self._document: dict[str, Any] | None = None
-        self._page = ""
-
-    def of(self, app: web.Application) -> dict[str, Any]:
-        if self._document is None:
-            self._document = document(app)
-        return self._document
+        self._making = asyncio.Lock()
+        self._made: tuple[bytes, str] | None = None
 
     async def openapi(self, request: web.Request) -> web.Response:
         """``/api/openapi.json``."""
-        body = msgspec.json.encode(self.of(request.match_info.apps[-1]))
+        body, _ = await self._both(request)
         return web.Response(body=body, content_type="application/json")
 
     async def readable(self, request: web.Request) -> web.Response:
         """``/api``."""
-        if not self._page:
-            chinese = {
-                code: f"{self._languages.chinese.say(title)} / {title}" for code, title in TITLES.items()
-            }
-            self._page = page(self.of(request.match_info.apps[-1]), chinese)
-        return web.Response(text=self._page, content_type="text/html", charset="utf-8", headers=HEADERS)
+        _, text = await self._both(request)
+        return web.Response(text=text, content_type="text/html", charset="utf-8", headers=HEADERS)
+
+    async def _both(self, request: web.Request) -> tuple[bytes, str]:
+        async with self._making:
+            if self._made is None:
+                self._made = await asyncio.to_thread(self._make, request.match_info.apps[-1])
+        return self._made
+
+    def _make(self, app: web.Application) -> tuple[bytes, str]:
+        made = document(app)
+        titles = {code: f"{self._languages.chinese.say(title)} / {title}" for code, title in TITLES.items()}
+        return msgspec.json.encode(made), page(made, titles)
 
     async def style(self, _: web.Request) -> web.Response:
         """``/api/api.css``."""

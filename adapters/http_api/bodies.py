@@ -111,7 +111,9 @@ def model_of(
         else:
             default = field.default
             if isinstance(default, msgspec.Struct):
-                default = _annotation(field.type, field.name)()
+                # A factory, because pydantic would copy a default that is a model at every request.
+                fields[field.name] = (annotation, Field(default_factory=annotation, description=words))
+                continue
             fields[field.name] = (annotation, Field(default=default, description=words))
     made: type[BaseModel] = pydantic.create_model(
         name or struct.__name__, __base__=Body, __doc__=(struct.__doc__ or "").strip(), **fields

@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp_pydantic.oas.pydantic_schema_to_oas import add_or_replace_translater
 from aiohttp_pydantic.oas.view import generate_oas
 
-from adapters.http_api.problems import PROBLEM_JSON, TITLES, ProblemDocument
+from adapters.http_api.problems import PROBLEM_JSON, ProblemDocument
 from adapters.http_api.view import ApiView, Told
 
 VERSION: Final = "1.0.0"
@@ -133,8 +133,3 @@ def _name(model: type[msgspec.Struct]) -> str:
 
 def _as_it_is(_schema: object) -> None:
     """JSON Schema 2020-12 is what OpenAPI 3.1 speaks."""
-
-
-def problem_codes() -> Mapping[str, str]:
-    """Every code a problem document may carry, with its English title."""
-    return TITLES

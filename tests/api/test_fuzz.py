@@ -24,7 +24,7 @@ from dispatcher.domain.stream import Actor, Role
 from tests.api import people
 from tests.api.conftest import Api
 
-EXAMPLES = int(os.environ.get("LIANDONG_FUZZ_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("LIANDONG_FUZZ_EXAMPLES", "3"))
 """Requests for each endpoint; a soak asks for more."""
 
 CHECKS = [
@@ -53,7 +53,7 @@ async def test_no_generated_request_finds_a_fault(api: Api) -> None:
     asked, faults = await asyncio.to_thread(_fuzz, document, api.base, headers, case)
 
     assert faults == []
-    assert asked >= len(document["paths"]) * min(EXAMPLES, 3)
+    assert asked >= len(document["paths"]) * min(EXAMPLES, 2)
 
 
 def _fuzz(document: dict[str, Any], base: str, headers: dict[str, str], case: str) -> tuple[int, list[str]]:
@@ -64,8 +64,8 @@ def _fuzz(document: dict[str, Any], base: str, headers: dict[str, str], case: st
         def probe(label: str, made: Any) -> None:
             nonlocal asked
             asked += 1
-            if "case" in made.path_parameters and asked % 2:
-                made.path_parameters["case"] = case  # every other one is about a case that exists
+            if "case" in made.path_parameters and asked % 4:
+                made.path_parameters["case"] = case  # most of them about a case that exists
             try:
                 made.call_and_validate(base_url=base, session=session, headers=headers, checks=CHECKS)
             except (AssertionError, BaseExceptionGroup) as fault:
