@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,8 @@ from dispatcher.domain.effects import PassOrder, ReturnResult
 from dispatcher.domain.stream import StreamRef
 from dispatcher.domain.values import Personal, Result, Stage
 from dispatcher.ports import Delivery, GiveUp, TryLater
+from dispatcher.views.outgoing import OutgoingCases
+from dispatcher.wiring import Core
 from tests.contracts.conftest import MONDAY
 from tests.support.world import HOTLINE, POLICE, World, agent, instead, world
 
@@ -130,10 +132,13 @@ async def test_an_anonymous_caller_stays_unknown_on_the_other_side(liandong: Wor
 @asynccontextmanager
 async def deployment_over(link_of: type[Link], url: str, folder: Path) -> AsyncIterator[World]:
     """A deployment whose only way to the other platform is this link."""
-    async with world(url, folder, MONDAY) as plain:
-        carrier = LinkageCarrier(link_of(), plain.cases, plain.core.inbox)
-        async with world(url, folder, MONDAY, specs=instead("linkage", carrier)) as made:
-            yield made
+    async with world(url, folder, MONDAY, specs=instead("linkage", over(link_of()))) as made:
+        yield made
+
+
+def over(link: Link) -> Callable[[Core], LinkageCarrier]:
+    """The carrier that wiring makes, over another link."""
+    return lambda core: LinkageCarrier(link, OutgoingCases(core.database, core.vault), core.inbox)
 
 
 async def handed_over(liandong: World) -> UUID:
@@ -185,15 +190,13 @@ async def test_a_refused_order_is_ours_again_at_once(fresh_url: str, tmp_path: P
 
 
 async def test_a_silent_link_costs_one_attempt_and_blocks_nothing(fresh_url: str, tmp_path: Path) -> None:
-    async with world(fresh_url, tmp_path, MONDAY) as plain:
-        carrier = LinkageCarrier(SlowLink(), plain.cases, plain.core.inbox)
-        quick = {"LIANDONG_RUNTIME_RELAY_ATTEMPT": "100ms"}
-        async with world(fresh_url, tmp_path, MONDAY, specs=instead("linkage", carrier), **quick) as liandong:
-            case = await handed_over(liandong)
+    specs, quick = instead("linkage", over(SlowLink())), {"LIANDONG_RUNTIME_RELAY_ATTEMPT": "100ms"}
+    async with world(fresh_url, tmp_path, MONDAY, specs=specs, **quick) as liandong:
+        case = await handed_over(liandong)
 
-            await liandong.send()
+        await liandong.send()
 
-            assert (await liandong.case(case)).stage is Stage.HANDED_OVER
+        assert (await liandong.case(case)).stage is Stage.HANDED_OVER
 
 
 async def test_a_lost_answer_leads_to_one_case_on_the_other_side(liandong: World) -> None:

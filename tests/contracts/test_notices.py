@@ -28,7 +28,9 @@ from dispatcher.domain.stream import Effect, StreamRef
 from dispatcher.domain.values import Personal, SafeContact
 from dispatcher.ports import Delivery, GiveUp, TryLater
 from dispatcher.views.notices import list_notices
+from dispatcher.views.outgoing import OutgoingCases
 from dispatcher.views.viewing import Viewer
+from dispatcher.wiring import Core
 from tests.contracts.conftest import MONDAY
 from tests.support.world import HOTLINE, World, agent, clerk, instead, library, unit_of, world
 
@@ -290,9 +292,13 @@ async def test_another_units_desk_reads_nothing_of_it(liandong: World) -> None:
 
 
 async def test_a_notice_given_up_is_on_the_cases_record(fresh_url: str, tmp_path: Path) -> None:
-    async with world(fresh_url, tmp_path, MONDAY) as plain, RejectingReceiver() as receiver:
-        specs = instead("notice", webhook(plain, receiver.url))
-        async with world(fresh_url, tmp_path, MONDAY, specs=specs) as liandong:
+    async with RejectingReceiver() as receiver:
+
+        def make(core: Core) -> WebhookCarrier:
+            reads = OutgoingCases(core.database, core.vault)
+            return WebhookCarrier(receiver.url, SECRET, reads, core.library, core.clock)
+
+        async with world(fresh_url, tmp_path, MONDAY, specs=instead("notice", make)) as liandong:
             case, _ = await told(liandong)
             await liandong.say(c.AssignCase(case=case, lead=unit_of("urban-management")), agent())
 

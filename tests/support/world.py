@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import cache
@@ -185,9 +185,10 @@ async def world(
         await store.close()
 
 
-def instead(kind: str, carrier: Carrier) -> tuple[AdapterSpec, ...]:
-    """Wiring's adapters with this carrier in the place of the one of that kind."""
-    built = Built(attached=Attached(kind=kind), carrier=carrier)
-    return tuple(
-        dataclasses.replace(spec, build=lambda _: built) if spec.kind == kind else spec for spec in SPECS
-    )
+def instead(kind: str, make: Callable[[Core], Carrier]) -> tuple[AdapterSpec, ...]:
+    """Wiring's adapters with another carrier in the place of the one of that kind."""
+
+    def build(core: Core) -> Built:
+        return Built(attached=Attached(kind=kind), carrier=make(core))
+
+    return tuple(dataclasses.replace(spec, build=build) if spec.kind == kind else spec for spec in SPECS)
