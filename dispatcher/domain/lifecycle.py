@@ -105,7 +105,8 @@ ALLOWED: dict[Stage, tuple[type[Command], ...]] = {
     Stage.WITHDRAWN: (*_ALWAYS, c.EraseCase),
 }
 
-_FOR_MACHINES = frozenset({c.ExpireDeadline, c.MoveDeadlines, c.ReportNoticeFailed})
+FOR_MACHINES: frozenset[type[Command]] = frozenset({c.ExpireDeadline, c.MoveDeadlines, c.ReportNoticeFailed})
+"""Commands that Liandong itself sends; people are not offered them."""
 
 
 class _Hanging(NamedTuple):
@@ -206,7 +207,7 @@ def _names(now: _Hanging) -> tuple[str, ...]:
     return tuple(
         c.name_of(command)
         for command in ALLOWED[now.stage]
-        if command not in _FOR_MACHINES and _admits(now, command)
+        if command not in FOR_MACHINES and _admits(now, command)
     )
 
 

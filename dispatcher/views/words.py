@@ -63,6 +63,7 @@ RESULTS: Mapping[str, Words] = {
     "answered": Words("即时答复", "answered"),
     "guided": Words("引导", "guided"),
     "by-peer": Words("对方办理", "dealt with by the other side"),
+    "withdrawn": Words("诉求人撤回", "withdrawn by the citizen"),
 }
 
 EVENTS: Mapping[str, Words] = {

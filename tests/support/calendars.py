@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dispatcher.cli.packaged import packaged_files
+from dispatcher.data_files import packaged_files
 from dispatcher.domain.worktable import compile_table
 from dispatcher.domain.worktime import Calendar, Calendars
 from routing_rules.calendar_files import load_calendars
