@@ -455,7 +455,7 @@ def chores(core: Core) -> tuple[Chore, ...]:
         await partitions.forget_messages(core.database, core.clock.now() - _INBOX_KEPT)
 
     async def anchor_heads() -> None:
-        made = await anchor(core.database, core.clock.now())
+        made = await anchor(core.database, core.clock.now(), core.vault)
         await asyncio.to_thread(write_anchor, core.settings.database.anchor_file, made)
 
     async def measure() -> None:

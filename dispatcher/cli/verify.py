@@ -43,11 +43,17 @@ def handler(arguments: argparse.Namespace) -> int:
         return refuse(f"--anchor {arguments.anchor}: 没有这个文件 / no such file")
 
     async def work(core: Core) -> int:
+        from dispatcher.store.errors import Unreadable
         from dispatcher.store.merkle import read_anchors
         from dispatcher.store.verify import verify
         from dispatcher.wiring import CODEC
 
-        anchors = read_anchors(arguments.anchor) if arguments.anchor is not None else ()
+        try:
+            anchors = (
+                read_anchors(arguments.anchor, core.vault.signer) if arguments.anchor is not None else ()
+            )
+        except Unreadable as err:
+            return refuse(f"--anchor: 锚不可信 / not to be trusted: {err}")
         with progress("verify", None, "case") as bar:
             seen = 0
 

@@ -16,18 +16,28 @@ from sqlalchemy import text
 
 from dispatcher.store.database import Database
 from dispatcher.store.errors import Unreadable
+from dispatcher.store.vault import Vault, signed_by
 
 CHUNK = 5000
 EMPTY = hashlib.sha256(b"liandong/empty").digest()
 
 
 class Anchor(msgspec.Struct, frozen=True, kw_only=True):
-    """The heads of all streams at a position, as one hash."""
+    """The heads of all streams at a position, as one hash, signed.
+
+    ``signer`` is an Ed25519 public key (hex): whoever has it can check the signature without any secret of ours.
+    """
 
     made: datetime
     position: int
     streams: int
     root: str
+    signer: str = ""
+    signature: str = ""
+
+    def words(self) -> bytes:
+        """What is signed."""
+        return f"liandong/anchor {self.made.isoformat()} {self.position} {self.streams} {self.root}".encode()
 
 
 class Merkle:
@@ -59,8 +69,8 @@ class Merkle:
         return (carried or EMPTY).hex()
 
 
-async def anchor(database: Database, made: datetime) -> Anchor:
-    """The root over all heads as they are now."""
+async def anchor(database: Database, made: datetime, vault: Vault) -> Anchor:
+    """The root over all heads as they are now, signed."""
     tree = Merkle()
     last = ""
     async with database.snapshot() as connection:
@@ -77,7 +87,9 @@ async def anchor(database: Database, made: datetime) -> Anchor:
             if len(rows) < CHUNK:
                 break
             last = rows[-1][0].hex if isinstance(rows[-1][0], UUID) else rows[-1][0]
-    return Anchor(made=made, position=position, streams=tree.leaves, root=tree.root())
+    plain = Anchor(made=made, position=position, streams=tree.leaves, root=tree.root())
+    signer, signature = vault.sign(plain.words())
+    return msgspec.structs.replace(plain, signer=signer, signature=signature)
 
 
 def write_anchor(path: Path, made: Anchor) -> None:
@@ -87,16 +99,21 @@ def write_anchor(path: Path, made: Anchor) -> None:
         file.write(msgspec.json.encode(made) + b"\n")
 
 
-def read_anchors(path: Path) -> tuple[Anchor, ...]:
-    """The anchors of a file, oldest first.
+def read_anchors(path: Path, signer: str = "") -> tuple[Anchor, ...]:
+    """The anchors of a file, oldest first, each with a good signature (by ``signer``, where one is given).
 
     Raises:
-        Unreadable: a line is no anchor.
+        Unreadable: a line is no anchor, was signed by another key, or was changed after it was signed.
     """
     anchors: list[Anchor] = []
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
-            anchors.append(msgspec.json.decode(line, type=Anchor))
+            made = msgspec.json.decode(line, type=Anchor)
         except (msgspec.DecodeError, msgspec.ValidationError) as err:
             raise Unreadable(f"{path}, line {number}: {err}") from err
+        if signer and made.signer != signer:
+            raise Unreadable(f"{path}, line {number}: signed by another key than {signer[:16]}…")
+        if not signed_by(made.signer, made.signature, made.words()):
+            raise Unreadable(f"{path}, line {number}: its signature does not fit it")
+        anchors.append(made)
     return tuple(anchors)

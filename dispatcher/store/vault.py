@@ -18,6 +18,7 @@ from uuid import UUID
 from dispatcher.store.errors import StoreError
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
@@ -49,7 +50,7 @@ class Sealing:
 
 
 class Vault:
-    """Seals and unseals under one master key. Two keys are derived from it: one wraps, one makes digests."""
+    """Seals and unseals under one master key. Keys are derived from it, one for each use: wrapping, digests, signing."""
 
     def __init__(self, master: bytes) -> None:
         if len(master) != KEY_BYTES:
@@ -57,6 +58,7 @@ class Vault:
         self._wrap_key = _derive(master, "wrap")
         self._number_key = _derive(master, "number")
         self.command_key = _derive(master, "command")
+        self._sign_key = _derive(master, "sign")
         self.master = _derive(master, "name").hex()[:16]
 
     @classmethod
@@ -114,9 +116,36 @@ class Vault:
         """HMAC-SHA256 of a telephone number: equal numbers are found, none can be read back."""
         return hmac.digest(self._number_key, number.encode(), "sha256")
 
+    def sign(self, words: bytes) -> tuple[str, str]:
+        """The Ed25519 public key and signature over some words, hex."""
+        return self.signer, self._signing.sign(words).hex()
+
+    @cached_property
+    def signer(self) -> str:
+        """The public key by which this deployment's signatures are known, hex."""
+        return self._signing.public_key().public_bytes_raw().hex()
+
+    @cached_property
+    def _signing(self) -> Ed25519PrivateKey:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        return Ed25519PrivateKey.from_private_bytes(self._sign_key)
+
     @cached_property
     def _wrap(self) -> AESGCM:
         return _aes(self._wrap_key)
+
+
+def signed_by(signer: str, signature: str, words: bytes) -> bool:
+    """Whether a signature over some words is by the public key ``signer`` (both hex)."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(signer)).verify(bytes.fromhex(signature), words)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def text_digest(stream_id: UUID, no: int, field: str, words: str, salt: bytes) -> str:

@@ -16,6 +16,7 @@ from dispatcher.store.database import Database
 from dispatcher.store.errors import Unreadable
 from dispatcher.store.merkle import anchor, read_anchors, write_anchor
 from dispatcher.store.tables import Table
+from dispatcher.store.vault import Vault
 from dispatcher.store.verify import Fault, Verified, verify
 from dispatcher.store.writer import Writer
 from tests.support.aggregate import (
@@ -223,23 +224,23 @@ async def test_text_put_back_after_an_erasure_is_found(lived: Database, writer: 
 
 
 async def test_an_anchor_proves_what_was_there_on_its_day(
-    lived: Database, writer: Writer, clock: ManualClock, tmp_path: Path
+    lived: Database, writer: Writer, clock: ManualClock, vault: Vault, tmp_path: Path
 ) -> None:
     kept = tmp_path / "anchors.jsonl"
-    write_anchor(kept, await anchor(lived, clock.now()))
+    write_anchor(kept, await anchor(lived, clock.now(), vault))
     await writer.submit(sent(PutCoin(ref=jar("j0")), "later"))
     await writer.submit(sent(OpenJar(ref=jar("new")), "newer"))
 
-    report = await proved(lived, anchors=read_anchors(kept))
+    report = await proved(lived, anchors=read_anchors(kept, vault.signer))
 
     assert report.good
-    assert report.root == (await anchor(lived, clock.now())).root
+    assert report.root == (await anchor(lived, clock.now(), vault)).root
 
 
 async def test_a_history_made_up_anew_with_right_hashes_breaks_the_anchor(
-    lived: Database, clock: ManualClock
+    lived: Database, clock: ManualClock, vault: Vault
 ) -> None:
-    before = await anchor(lived, clock.now())
+    before = await anchor(lived, clock.now(), vault)
     await forge(lived)
 
     assert (await proved(lived)).good
@@ -310,3 +311,24 @@ async def test_a_state_stored_before_its_class_grew_is_no_fault(lived: Database)
         )
 
     assert (await proved(lived)).faults == ()
+
+
+async def test_an_anchor_changed_after_it_was_signed_is_not_trusted(
+    lived: Database, clock: ManualClock, vault: Vault, tmp_path: Path
+) -> None:
+    kept = tmp_path / "anchors.jsonl"
+    made = await anchor(lived, clock.now(), vault)
+    write_anchor(kept, msgspec.structs.replace(made, position=made.position + 1))
+
+    with pytest.raises(Unreadable, match="line 1: its signature does not fit it"):
+        read_anchors(kept)
+
+
+async def test_an_anchor_signed_by_another_key_is_not_trusted(
+    lived: Database, clock: ManualClock, vault: Vault, tmp_path: Path
+) -> None:
+    kept = tmp_path / "anchors.jsonl"
+    write_anchor(kept, await anchor(lived, clock.now(), Vault(b"another".ljust(32, b"."))))
+
+    with pytest.raises(Unreadable, match="another key"):
+        read_anchors(kept, vault.signer)
