@@ -91,6 +91,7 @@ ALLOWED: dict[Stage, tuple[type[Command], ...]] = {
         c.RedoCase,
         c.AppealUnreasonable,
         c.SuperviseCase,
+        c.EraseCase,
     ),
     Stage.CALLED_BACK: (
         *_ALWAYS,
@@ -99,6 +100,7 @@ ALLOWED: dict[Stage, tuple[type[Command], ...]] = {
         c.RedoCase,
         c.AppealUnreasonable,
         c.SuperviseCase,
+        c.EraseCase,
     ),
     Stage.ARCHIVED: (*_ALWAYS, c.AppealUnreasonable, c.EraseCase),
     Stage.MERGED: (*_ALWAYS, c.EraseCase),
@@ -126,6 +128,7 @@ class _Hanging(NamedTuple):
     unreasonable: bool
     hold: bool
     erased: bool
+    owes: bool
 
 
 def _hanging(case: Case) -> _Hanging:
@@ -144,6 +147,7 @@ def _hanging(case: Case) -> _Hanging:
         unreasonable=case.result is Result.UNREASONABLE,
         hold=case.hold,
         erased=case.erased,
+        owes=case.is_open,
     )
 
 
@@ -187,7 +191,10 @@ def _admits(now: _Hanging, command: type[Command]) -> bool:
         case c.HoldCase:
             return not now.hold
         case c.EraseCase:
-            return not now.erased and not now.hold
+            # closed without a callback owed, a case is never archived, and its keeping ends all the same
+            return not now.erased and not now.hold and not now.owes
+        case c.RateCase | c.RedoCase:
+            return not now.erased
         case _:
             return True
 
