@@ -22,49 +22,10 @@ from dispatcher.settings import Settings
 
 if TYPE_CHECKING:
     from dispatcher.cli.simulation import Simulation
-    from dispatcher.cli.tally import Check, Tally
+    from dispatcher.cli.tally import Report
 
 _HOME = "630100"
 _SHOWN = 12
-
-
-class Throughput(msgspec.Struct, frozen=True, kw_only=True):
-    """How fast it went, in real seconds; ``simulated_days`` is from the first message to the last act."""
-
-    seconds: float
-    messages_per_second: float
-    commands_per_second: float
-    events_per_second: float
-    simulated_days: float
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay prints with --json. Published as docs/cli/replay.schema.json; keys are only ever added.
-
-    ``messages`` is how many were registered. ``faults`` name the rows of the file that were left out, ``turned_away``
-    those refused at the door. ``acts`` are the accepted commands of the rehearsed people by name, ``refusals`` what was
-    refused to them: unexplained ones fail the run. ``tally`` counts the history, ``checks`` are the promises held.
-    """
-
-    messages: int
-    rows: int
-    faults: list[RowFault]
-    turned_away: list[str]
-    first: str
-    last: str
-    ended: str
-    seed: int
-    tally: Tally
-    unit_names: dict[str, str]
-    acts: dict[str, int]
-    refusals: list[dict[str, Any]]
-    errors: dict[str, int]
-    settled: int
-    sent: int
-    steps: int
-    throughput: Throughput
-    checks: list[Check]
-    holds: bool
 
 
 def register(subparsers: Any) -> None:
@@ -203,7 +164,7 @@ async def _report(
     began: float,
     ended: datetime,
 ) -> Report:
-    from dispatcher.cli.tally import Check, count, prove, prove_log
+    from dispatcher.cli.tally import Check, Report, Throughput, count, prove, prove_log
 
     seconds = time.perf_counter() - began
     done, rehearsal = simulation.progress, simulation.rehearsal

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 from sqlalchemy import Select, func, select
 
+from dispatcher.cli.messages import RowFault
 from dispatcher.domain.case import Case
 from dispatcher.domain.effects import Notify
 from dispatcher.domain.values import FINISHED
@@ -56,6 +57,45 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     promise: str
     holds: bool
     seen: str = ""
+
+
+class Throughput(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast it went, in real seconds; ``simulated_days`` is from the first message to the last act."""
+
+    seconds: float
+    messages_per_second: float
+    commands_per_second: float
+    events_per_second: float
+    simulated_days: float
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replay prints with --json. Published as docs/cli/replay.schema.json; keys are only ever added.
+
+    ``messages`` is how many were registered. ``faults`` name the rows of the file that were left out, ``turned_away``
+    those refused at the door. ``acts`` are the accepted commands of the rehearsed people by name, ``refusals`` what was
+    refused to them: unexplained ones fail the run. ``tally`` counts the history, ``checks`` are the promises held.
+    """
+
+    messages: int
+    rows: int
+    faults: list[RowFault]
+    turned_away: list[str]
+    first: str
+    last: str
+    ended: str
+    seed: int
+    tally: Tally
+    unit_names: dict[str, str]
+    acts: dict[str, int]
+    refusals: list[dict[str, Any]]
+    errors: dict[str, int]
+    settled: int
+    sent: int
+    steps: int
+    throughput: Throughput
+    checks: list[Check]
+    holds: bool
 
 
 async def count(core: Core) -> Tally:

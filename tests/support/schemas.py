@@ -1,0 +1,31 @@
+"""Writes docs/cli/*.schema.json, the published shapes of --json answers. Run: python -m tests.support.schemas"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from dispatcher.cli import classify, explain, import_cases, retention, rules, tally
+
+FOLDER = Path(__file__).parents[2] / "docs" / "cli"
+SHAPES: dict[str, type[msgspec.Struct]] = {
+    "classify": classify.Answer,
+    "explain": explain.Explained,
+    "import": import_cases.Report,
+    "replay": tally.Report,
+    "retention": retention.Report,
+    "rules-check": rules.Report,
+}
+
+
+def schema_of(shape: type[msgspec.Struct]) -> bytes:
+    """The JSON Schema of one answer, the same on every run."""
+    made = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(shape)}
+    return msgspec.json.format(msgspec.json.encode(made, order="deterministic")) + b"\n"
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, shape in SHAPES.items():
+        (FOLDER / f"{name}.schema.json").write_bytes(schema_of(shape))
