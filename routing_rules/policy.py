@@ -406,6 +406,11 @@ class _Reading:
             steps = [getattr(rung, kind) for rung in rungs if getattr(rung, kind) is not None]
             if steps != sorted(steps):
                 self._fault(where, kind, [str(step) for step in steps], "rungs must not go back in time")
+        levels = [rung.level for rung in rungs]
+        if levels != sorted(set(levels)):
+            self._fault(
+                where, "level", levels, "levels must grow from rung to rung; they say how far it has climbed"
+            )
         self.ladders.append(
             Ladder(
                 id=row.id,
