@@ -12,11 +12,12 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import msgspec
 
 from dispatcher.data_files import files_of
+from dispatcher.domain import events as e
 from dispatcher.domain.library import Library
 from dispatcher.domain.worktime import Calendars
 from dispatcher.settings import Data
@@ -28,6 +29,8 @@ from routing_rules.places import Places, compile_places
 from routing_rules.policy import Policy, compile_policy
 
 T = TypeVar("T")
+EVENT_WORDS = frozenset(e.word_of(event) for event in get_args(e.AnyEvent))
+"""Every event word: a clock that names another could never start or stop, and is refused."""
 
 
 def build_library(data: Data, division: str, earlier: Sequence[Policy] = ()) -> Library:
@@ -42,7 +45,7 @@ def build_library(data: Data, division: str, earlier: Sequence[Policy] = ()) -> 
     """
     faults: list[Exception] = []
     book = _try(lambda: load_rulebook(rulebook_files(data), data.cache), faults)
-    policy = _try(lambda: compile_policy(files_of("policy", data.policy)), faults)
+    policy = _try(lambda: compile_policy(files_of("policy", data.policy), events=EVENT_WORDS), faults)
     calendars = _try(lambda: Calendars(load_calendars(files_of("calendars", data.calendars))), faults)
     places = _try(lambda: load_places(data), faults)
     organisation = _try(lambda: load_organisation(data, places), faults) if places else None
