@@ -1,31 +1,26 @@
 """From data files to compiled releases: lists, places, directory, organisation, calendars, deadline policy.
 
-Reading is done here so that `routing_rules` and the domain stay pure. The compiled rulebook is cached under the
-digest of its source files; a cache that cannot be read or written is done without.
+Reading is done here so that `routing_rules` and the domain stay pure.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TypeVar, get_args
-
-import msgspec
 
 from dispatcher.data_files import files_of
 from dispatcher.domain import events as e
 from dispatcher.domain.library import Library
 from dispatcher.domain.worktime import Calendars
+from dispatcher.lists import (
+    load_directory,
+    load_organisation,
+    load_places,
+    load_rulebook,
+    rulebook_files,
+)
 from dispatcher.settings import Data
 from routing_rules.calendar_files import load_calendars
-from routing_rules.directory import Directory, compile_directory
-from routing_rules.loader import Rulebook, compile_rulebook, dump, restore
-from routing_rules.organisation import Organisation, compile_organisation
-from routing_rules.places import Places, compile_places
 from routing_rules.policy import Policy, compile_policy
 
 T = TypeVar("T")
@@ -63,87 +58,9 @@ def build_library(data: Data, division: str, earlier: Sequence[Policy] = ()) -> 
     )
 
 
-def rulebook_files(data: Data) -> dict[str, bytes]:
-    """Lists, lexicon and examples under one roof; the names carry their folder."""
-    lists = files_of("lists", data.lists)
-    # Somebody's own lists bring their own examples beside them; ours would cite items that they do not have.
-    examples: dict[str, bytes] = {}
-    if data.lists is None:
-        with contextlib.suppress(FileNotFoundError):  # examples may all stand beside their items
-            examples = files_of("examples", None)
-    lexicon = files_of("lexicon", data.lexicon)
-    return {
-        f"{folder}/{name}": content
-        for folder, files in (("lists", lists), ("lexicon", lexicon), ("examples", examples))
-        for name, content in files.items()
-    }
-
-
-def load_rulebook(files: Mapping[str, bytes], cache: Path | None) -> Rulebook:
-    """The compiled rulebook of these files, from the cache where it lies there.
-
-    Raises:
-        ExceptionGroup: of `RuleFault`, all faults of the lists.
-    """
-    if cache is None:
-        return compile_rulebook(files)
-    key = hashlib.sha256()
-    for name in sorted(files):
-        key.update(name.encode() + b"\0" + hashlib.sha256(files[name]).digest())
-    path = cache / f"rulebook-{_shape()}-{key.hexdigest()}"
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
-        return restore(path.read_bytes())
-    book = compile_rulebook(files)
-    _keep(path, dump(book))
-    return book
-
-
-def load_organisation(data: Data, places: Places) -> Organisation:
-    """The organisation of the deployment; the demonstration's where none is configured.
-
-    Raises:
-        ExceptionGroup: of `DataFault`, all faults of the files.
-    """
-    if data.organisation is not None:
-        return compile_organisation(files_of("organisation", data.organisation), places)
-    from routing_rules.demo import demo_organisation  # only those without one of their own
-
-    return demo_organisation(places)
-
-
-def load_places(data: Data) -> Places:
-    """The gazetteer. Raises ExceptionGroup of `DataFault`."""
-    return compile_places(files_of("places", data.places))
-
-
-def load_directory(data: Data, places: Places) -> Directory:
-    """Which platform answers where. Raises ExceptionGroup of `DataFault`."""
-    return compile_directory(files_of("directory", data.directory), places)
-
-
 def _try(load: Callable[[], T], faults: list[Exception]) -> T | None:
     try:
         return load()
     except (OSError, ExceptionGroup) as fault:
         faults.append(fault)
         return None
-
-
-def _shape() -> str:
-    """Changes with the code that reads a cached sheet, so that a new release never reads an old one's cache."""
-    from routing_rules import schema
-
-    return hashlib.sha256(Path(str(schema.__file__)).read_bytes()).hexdigest()[:12]
-
-
-def _keep(path: Path, content: bytes) -> None:
-    """Write the cache whole or not at all; another process may do the same at this moment."""
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(name).replace(path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)

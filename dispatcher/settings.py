@@ -11,7 +11,6 @@ import re
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
-from importlib import resources
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
@@ -257,7 +256,7 @@ def load_settings(path: Path | None, env: Mapping[str, str], *, folder: Path | N
 
 def default_config() -> bytes:
     """The packaged default file, with its comments."""
-    return resources.files("dispatcher").joinpath("default_config.toml").read_bytes()
+    return Path(__file__).with_name("default_config.toml").read_bytes()
 
 
 def parse_duration(text: str) -> timedelta:

@@ -56,7 +56,7 @@ def actor_of(arguments: argparse.Namespace, settings: Settings) -> Actor:
     Raises:
         Wrong: something is missing or unknown; all of it is said.
     """
-    from dispatcher.releases import load_directory, load_organisation, load_places
+    from dispatcher.lists import load_directory, load_organisation, load_places
 
     faults: list[str] = []
     roles = tuple(dict.fromkeys(Role(word) for word in arguments.role))

@@ -14,7 +14,7 @@ import msgspec
 
 from dispatcher.cli.configured import add_config, refuse, settings_of
 from dispatcher.cli.progress import progress
-from dispatcher.releases import (
+from dispatcher.lists import (
     load_directory,
     load_organisation,
     load_places,
@@ -259,7 +259,7 @@ def _judge(args: argparse.Namespace) -> Judge:
 
 def _instant(written: str | None) -> datetime:
     if written is None:
-        from dispatcher.runtime.clock import Hands  # the one place that reads the wall clock
+        from dispatcher.runtime.hands import Hands  # the one place that reads the wall clock
 
         return Hands().wall()
     try:

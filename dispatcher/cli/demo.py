@@ -110,7 +110,8 @@ async def _past(settings: Settings, arguments: argparse.Namespace) -> int | None
     from dispatcher.cli.replay import has_cases
     from dispatcher.cli.simulation import Simulation, simulated
     from dispatcher.cli.storing import leaves
-    from dispatcher.runtime.clock import Hands, ManualClock
+    from dispatcher.runtime.clock import ManualClock
+    from dispatcher.runtime.hands import Hands
     from dispatcher.runtime.logs import start_logging
     from dispatcher.store.errors import StoreError
 

@@ -13,7 +13,7 @@ import msgspec
 
 from dispatcher.cli.configured import add_config, refuse, settings_of
 from dispatcher.data_files import files_of
-from dispatcher.releases import load_directory, load_organisation, load_places, rulebook_files
+from dispatcher.lists import load_directory, load_organisation, load_places, rulebook_files
 from dispatcher.settings import Data
 from routing_rules.lint import lint
 from routing_rules.loader import compile_rulebook
@@ -144,7 +144,7 @@ def _event_words() -> frozenset[str]:
 
 def _day(written: str | None) -> date | None:
     if written is None:
-        from dispatcher.runtime.clock import Hands
+        from dispatcher.runtime.hands import Hands
 
         return Hands().wall().astimezone(ZoneInfo("Asia/Shanghai")).date()
     try:

@@ -10,13 +10,13 @@ import heapq
 import itertools
 import logging
 import random  # noqa: TID251 - the one place; callers get a seeded function
-import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID, uuid4  # noqa: TID251 - the one place
 
 from dispatcher.ports import Clock
+from dispatcher.runtime.hands import Hands
 
 _log = logging.getLogger("liandong.clock")
 
@@ -41,18 +41,6 @@ class SteadyClock(Clock, Protocol):
     def steady(self) -> bool: ...
 
     async def until_steady(self) -> None: ...
-
-
-class Hands:
-    """The two clocks of the machine. Tests hand in others."""
-
-    def wall(self) -> datetime:
-        """Now by the machine's wall clock (UTC)."""
-        return datetime.fromtimestamp(time.time(), UTC)  # noqa: TID251 - the one place
-
-    def monotonic(self) -> timedelta:
-        """Time since some fixed instant; never steps."""
-        return timedelta(seconds=time.monotonic())
 
 
 class SystemClock:
