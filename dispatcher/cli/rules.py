@@ -81,6 +81,7 @@ def handler(arguments: argparse.Namespace) -> int:
 
 def check_all(data: Data, today: date) -> Report:
     """Load and check every folder; what cannot be loaded is a fault like any other."""
+    from dispatcher.releases import EVENT_WORDS
     from routing_rules.calendar_files import load_calendars
     from routing_rules.demo import demo_behaviour, demo_messages
     from routing_rules.policy import compile_policy
@@ -107,7 +108,7 @@ def check_all(data: Data, today: date) -> Report:
             Fault(room="lists", where=each.where, words=f"{each.kind}: {each.text}", serious=each.serious)
             for each in lint(book, today=today)
         )
-    policy = load("policy", lambda: compile_policy(files_of("policy", data.policy), events=_event_words()))
+    policy = load("policy", lambda: compile_policy(files_of("policy", data.policy), events=EVENT_WORDS))
     if policy is not None:
         versions["policy"], counts["policy"] = policy.digest, len(policy.clocks)
     calendars = load("calendars", lambda: load_calendars(files_of("calendars", data.calendars)))
@@ -131,15 +132,6 @@ def check_all(data: Data, today: date) -> Report:
     return Report(
         versions=versions, counts=counts, found=found, holds=not any(fault.serious for fault in found)
     )
-
-
-def _event_words() -> frozenset[str]:
-    """The words of all events, so that a clock which could never start or stop is found."""
-    from typing import get_args
-
-    from dispatcher.domain.events import AnyEvent, word_of
-
-    return frozenset(word_of(event) for event in get_args(AnyEvent))
 
 
 def _day(written: str | None) -> date | None:
