@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from dispatcher.domain.errors import Refused
-from dispatcher.domain.stream import Product, StreamRef, Submission
+from dispatcher.domain.stream import Product, Submission
 from dispatcher.ports import Clock, Outcome
 from dispatcher.store import codec
 from dispatcher.store.database import Database
@@ -31,6 +31,9 @@ T = TypeVar("T")
 
 ATTEMPTS = 6
 """How often a rolled-back batch is tried before its senders are told to come again."""
+
+LANES = 2
+"""Batches under way at once on PostgreSQL: one is decided while the database works on the other."""
 
 TICK = timedelta(microseconds=1)
 
@@ -49,12 +52,18 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Sent:
-    """A queued submission and the future its sender waits on."""
+    """A queued submission and the future its sender waits on.
 
-    __slots__ = ("digest", "future", "sent")
+    ``keys`` are its streams and its message id: two submissions that share one are written in arrival order.
+    """
 
-    def __init__(self, sent: Submission, digest: bytes, future: asyncio.Future[Outcome]) -> None:
+    __slots__ = ("digest", "future", "keys", "sent")
+
+    def __init__(
+        self, sent: Submission, keys: frozenset[UUID], digest: bytes, future: asyncio.Future[Outcome]
+    ) -> None:
         self.sent = sent
+        self.keys = keys
         self.digest = digest
         self.future = future
 
@@ -94,7 +103,9 @@ class Writer:
         self._queue: deque[_Sent] = deque()
         self._wake = asyncio.Event()
         self._closing = False
-        self._task: asyncio.Task[None] | None = None
+        self._flying: set[UUID] = set()
+        self._lanes: list[asyncio.Task[None]] = []
+        self._idle = 0
         self._engine: Engine = (
             PostgresEngine(database, vault.master)
             if database.is_postgres
@@ -119,15 +130,18 @@ class Writer:
         except Lost as err:
             raise Unavailable(f"the database cannot be reached: {err}") from err
         self._closing = False
-        self._task = asyncio.create_task(self._write_batches(), name="store-writer")
+        self._idle = 0
+        count = LANES if isinstance(self._engine, PostgresEngine) else 1
+        self._lanes = [
+            asyncio.create_task(self._write_batches(), name=f"store-writer-{n}") for n in range(count)
+        ]
 
     async def close(self) -> None:
         """Take no more commands, finish those queued, disconnect."""
         self._closing = True
         self._wake.set()
-        if self._task is not None:
-            await self._task
-            self._task = None
+        await asyncio.gather(*self._lanes)
+        self._lanes = []
         await self._engine.close()
 
     @property
@@ -146,7 +160,7 @@ class Writer:
             Failed: a fault of ours or of its data; nothing changed.
             Unavailable: the database cannot take commands now; ask again with the same message id.
         """
-        if self._closing or self._task is None or self._task.done():
+        if self._closing or not self._lanes or any(lane.done() for lane in self._lanes):
             raise Unavailable("the writer is stopping")
         if len(self._queue) >= self._longest:
             raise Unavailable(f"{len(self._queue)} commands are waiting already")
@@ -154,7 +168,7 @@ class Writer:
             digest = codec.command_digest(sent.command, sent.actor.id, self._vault.command_key)
         except (UnicodeEncodeError, TypeError, ValueError) as err:
             raise Failed(f"{type(sent.command).__name__} cannot be encoded ({type(err).__name__})") from err
-        entry = _Sent(sent, digest, asyncio.get_running_loop().create_future())
+        entry = _Sent(sent, self._keys(sent), digest, asyncio.get_running_loop().create_future())
         self._queue.append(entry)
         self._wake.set()
         return await entry.future
@@ -186,25 +200,50 @@ class Writer:
         return None if earliest is None else earliest + TICK
 
     async def _write_batches(self) -> None:
+        """One lane: take what may be taken, write it, again. While one lane waits for the database, another decides."""
         while True:
-            while not self._queue:
-                if self._closing:
-                    return
-                self._wake.clear()
-                await self._wake.wait()
-            batch: list[_Sent] = []
-            while self._queue and len(batch) < self._largest:
-                entry = self._queue.popleft()
-                if not entry.future.done():
-                    batch.append(entry)
-            if not batch:
+            batch = self._next_batch()
+            if batch:
+                keys = [key for entry in batch for key in entry.keys]
+                self._flying.update(keys)
+                try:
+                    await self._write(batch)
+                except Exception as err:  # the top of the writer's loop: log, answer, go on
+                    log.error("a batch of %d commands failed", len(batch), exc_info=err)
+                    for entry in batch:
+                        entry.refuse(Failed(f"the store failed ({type(err).__name__})"))
+                finally:
+                    self._flying.difference_update(keys)
+                    self._wake.set()  # what had to wait for these streams need not any more
                 continue
+            if self._closing and not self._queue:
+                return
+            self._wake.clear()
+            self._idle += 1
             try:
-                await self._write(batch)
-            except Exception as err:  # the top of the writer's loop: log, answer, go on
-                log.error("a batch of %d commands failed", len(batch), exc_info=err)
-                for entry in batch:
-                    entry.refuse(Failed(f"the store failed ({type(err).__name__})"))
+                await self._wake.wait()
+            finally:
+                self._idle -= 1
+
+    def _next_batch(self) -> list[_Sent]:
+        """What this lane writes now: its share of the queue, in arrival order, and nothing that touches a stream or
+        message that another lane is writing or that somebody earlier in the queue still waits for."""
+        share = -(-len(self._queue) // (self._idle + 1))
+        limit = min(self._largest, max(share, 1))
+        batch: list[_Sent] = []
+        waiting: list[_Sent] = []
+        held: set[UUID] = set()
+        while self._queue and len(batch) < limit and len(waiting) <= self._largest:
+            entry = self._queue.popleft()
+            if entry.future.done():
+                continue
+            if self._flying.isdisjoint(entry.keys) and held.isdisjoint(entry.keys):
+                batch.append(entry)
+            else:
+                held |= entry.keys
+                waiting.append(entry)
+        self._queue.extendleft(reversed(waiting))
+        return batch
 
     async def _write(self, batch: Sequence[_Sent]) -> None:
         """Write a batch; on bad data, its halves one after the other, down to the guilty command."""
@@ -240,13 +279,11 @@ class Writer:
         began = time.perf_counter()
         done: list[tuple[_Sent, Staged | Repeated]] = []
         refused: list[tuple[_Sent, Refused | Failed]] = []
-        named = {ref.id for entry in batch for ref in self._named(entry, refused)}
-        out = {id(entry) for entry, _ in refused}
-        asked = [entry for entry in batch if id(entry) not in out]
+        named = {ref.id for entry in batch for ref in entry.sent.command.streams()}
         async with self._engine.transaction() as transaction:
-            loaded = await transaction.load(sorted(named), [entry.sent.message_id for entry in asked])
+            loaded = await transaction.load(sorted(named), [entry.sent.message_id for entry in batch])
             staging = Staging(self._product, self._vault, loaded, self._clock.now())
-            for entry in asked:
+            for entry in batch:
                 try:
                     done.append((entry, staging.submit(entry.sent, entry.digest)))
                 except (Refused, Failed) as err:
@@ -275,14 +312,13 @@ class Writer:
             )
         )
 
-    def _named(self, entry: _Sent, refused: list[tuple[_Sent, Refused | Failed]]) -> Sequence[StreamRef]:
+    def _keys(self, sent: Submission) -> frozenset[UUID]:
         try:
-            return entry.sent.command.streams()
+            return frozenset((*(ref.id for ref in sent.command.streams()), sent.message_id))
         except Exception as err:  # a fault in one command's class refuses that command only
-            name = type(entry.sent.command).__name__
+            name = type(sent.command).__name__
             log.error("%s does not name its streams", name, exc_info=err)
-            refused.append((entry, Failed(f"{name} does not name its streams")))
-            return ()
+            raise Failed(f"{name} does not name its streams") from err
 
     async def _settle(self, now: datetime, limit: int, attempt: int) -> Settled:
         """Settle one claim; rows that the database does not take are found by halving and quarantined."""
