@@ -231,7 +231,7 @@ def _charged(case: Case) -> None:
 
 
 @given(random=st.randoms(use_true_random=True))
-@settings(max_examples=2_000 if _DEEP else 20, deadline=None, derandomize=not _DEEP)
+@settings(max_examples=2_000 if _DEEP else 12, deadline=None, derandomize=not _DEEP)
 def test_long_walks_keep_every_promise_too(random: Random) -> None:
     walk = AnyOrder()
     walk.begin(random.choice(STARTS))
