@@ -107,6 +107,8 @@ def _play_past(settings: Settings, arguments: argparse.Namespace) -> int | None:
 
 
 async def _past(settings: Settings, arguments: argparse.Namespace) -> int | None:
+    from sqlalchemy.exc import SQLAlchemyError
+
     from dispatcher.cli.replay import has_cases
     from dispatcher.cli.simulation import Simulation, simulated
     from dispatcher.cli.storing import leaves
@@ -140,6 +142,9 @@ async def _past(settings: Settings, arguments: argparse.Namespace) -> int | None
                 await simulation.run(arrivals, until=now - _ACTS_UNTIL, told=bar.update)
     except (StoreError, OSError) as fault:
         return refuse(f"不能启动 / cannot start: {fault}")
+    except SQLAlchemyError as fault:
+        # Its words may hold the address with the password; the class says enough.
+        return refuse(f"数据库不可用 / the database cannot be used: {type(fault).__name__}")
     except ExceptionGroup as faults:
         return refuse("不能启动 / cannot start:\n" + "\n".join(leaves(faults)))
     return None

@@ -88,7 +88,10 @@ def handler(arguments: argparse.Namespace) -> int:
 async def _replay(
     settings: Settings, arguments: argparse.Namespace, messages: list[Message], faults: list[RowFault]
 ) -> int:
+    from sqlalchemy.exc import SQLAlchemyError
+
     from dispatcher.cli.simulation import ErrorLog, Simulation, StandsStill, simulated
+    from dispatcher.cli.storing import leaves
     from dispatcher.data_files import packaged_files
     from dispatcher.runtime.clock import ManualClock
     from dispatcher.runtime.logs import start_logging
@@ -123,8 +126,13 @@ async def _replay(
                     print(f"时间不再前进 / time stands still: {fault}", file=sys.stderr)
                     return 1
             report = await _report(core, simulation, arguments, messages, faults, errors, began, clock.now())
-    except (StoreError, ExceptionGroup) as fault:
-        return refuse(_words(fault))
+    except (StoreError, OSError) as fault:
+        return refuse(f"不能开始 / cannot begin: {fault}")
+    except SQLAlchemyError as fault:
+        # Its words may hold the address with the password; the class says enough.
+        return refuse(f"数据库不可用 / the database cannot be used: {type(fault).__name__}")
+    except ExceptionGroup as faults:
+        return refuse("不能开始 / cannot begin:\n" + "\n".join(leaves(faults)))
     finally:
         logging.getLogger().removeHandler(errors)
     if arguments.json:
@@ -277,9 +285,3 @@ def _row(counted: dict[str, int]) -> str:
     shown = [f"{name} {number}" for name, number in list(counted.items())[:_SHOWN]]
     more = len(counted) - len(shown)
     return "  ".join(shown) + (f"  … 另 {more} 项" if more > 0 else "")
-
-
-def _words(fault: BaseException) -> str:
-    if isinstance(fault, BaseExceptionGroup):
-        return "\n".join(_words(inner) for inner in fault.exceptions)
-    return f"不能开始 / cannot begin: {fault}"
