@@ -61,7 +61,7 @@ soak: $(STAMP)
 	$(BIN)/python -m benchmarks.soak
 
 eval: $(STAMP)
-	$(BIN)/python -m benchmarks.ruling --full --json
+	$(BIN)/python -m benchmarks.eval
 
 requirements: $(STAMP)
 	$(BIN)/python -m uv export --quiet --locked --no-dev --no-emit-project --output-file requirements.txt
