@@ -133,7 +133,7 @@ async def put_off(database: Database) -> None:
             await connection.execute(text("SET LOCAL statement_timeout = 0"))
             moved = "due + interval '2000 days'"
         else:
-            moved = "strftime('%Y', due) + 5 || substr(due, 5)"
+            moved = "(strftime('%Y', due) + 5) || substr(due, 5)"
         await connection.execute(text(f"UPDATE deadline SET due = {moved} WHERE state = 'armed'"))
     if database.is_postgres:
         async with database.writing() as connection:

@@ -62,7 +62,7 @@ from dispatcher.store.outbox import Outbox
 from dispatcher.store.releases import Release, Releases
 from dispatcher.store.rows import BatchSeen
 from dispatcher.store.tables import Deadlines
-from dispatcher.store.vault import Vault, new_salt
+from dispatcher.store.vault import Vault
 from dispatcher.store.writer import Writer
 from dispatcher.views.board import Board
 from dispatcher.views.outgoing import OutgoingCases
@@ -181,7 +181,6 @@ def _http_api(core: Core) -> Built:
         numbers=Numbers(core.database),
         letters=core.outbox,
         new_id=new_id,
-        new_salt=new_salt,
         body_limit=core.settings.http.body_limit,
     )
     return Built(attached=Attached(kind="http-api", mounts=((PREFIX, build_api(services)),)))

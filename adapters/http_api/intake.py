@@ -1,4 +1,4 @@
-"""Intake: a call or a message becomes a case. The edge draws the id, the number and the salt."""
+"""Intake: a call or a message becomes a case. The edge draws the id and the number."""
 
 from __future__ import annotations
 

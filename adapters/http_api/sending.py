@@ -33,7 +33,7 @@ async def send(services: Services, actor: Actor, command: Command, id_: UUID) ->
     Raises:
         Refused, Failed, Unavailable: as the inbox does.
     """
-    sent = Submission(message_id=id_, command=command, actor=actor, salt=services.new_salt())
+    sent = Submission(message_id=id_, command=command, actor=actor)
     return await services.inbox.submit(sent)
 
 

@@ -42,7 +42,7 @@ class DeadLetterBox(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Everything an endpoint may use. ``new_id`` and ``new_salt`` are the edge's own chance.
+    """Everything an endpoint may use. ``new_id`` is the edge's own chance.
 
     ``body_limit`` is in bytes; ``library`` gives the releases in force at the moment.
     """
@@ -57,7 +57,6 @@ class Services:
     numbers: NumberSource
     letters: DeadLetterBox
     new_id: Callable[[], UUID]
-    new_salt: Callable[[], bytes]
     body_limit: int
 
     def viewer(self, actor: Actor) -> Viewer:

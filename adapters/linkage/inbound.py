@@ -66,9 +66,7 @@ class LocalLink:
 
     async def _submit(self, command: c.CaseCommand, key: UUID, step: str, actor: Actor, there: str) -> None:
         try:
-            await self._inbox.submit(
-                Submission(message_id=uuid5(key, step), command=command, actor=actor, salt=key.bytes)
-            )
+            await self._inbox.submit(Submission(message_id=uuid5(key, step), command=command, actor=actor))
         except KeyReused:
             raise
         except Refused as refused:

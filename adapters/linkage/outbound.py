@@ -77,7 +77,6 @@ class LinkageCarrier:
                     message_id=uuid5(key, "confirmed"),
                     command=confirmed,
                     actor=peer(effect.to),
-                    salt=key.bytes,
                 )
             )
         except Refused as refused:

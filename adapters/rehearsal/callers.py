@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from typing import Protocol
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -92,8 +91,5 @@ class Callers:
             personal=Personal(),
             hints=Hints(channel=arrival.channel),
         )
-        salt = hashlib.blake2b(case.bytes, key=self._seed.to_bytes(8, signed=True), digest_size=16).digest()
-        sent = Submission(
-            message_id=uuid5(case, "register"), command=command, actor=agent(platform), salt=salt
-        )
+        sent = Submission(message_id=uuid5(case, "register"), command=command, actor=agent(platform))
         return await self._inbox.submit(sent)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import heapq
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -51,7 +50,7 @@ class Rehearsal:
     ``between`` are the cases for which another platform has to answer now.
 
     Args:
-        seed: goes into message ids and salts, so that a run can be repeated to the byte.
+        seed: goes into message ids, so that a run can be repeated.
         speed: actors are so many times faster than their habits (the demonstration).
         together: acts planned more than an hour ahead fall on whole multiples of this, so that many share a commit.
     """
@@ -153,10 +152,7 @@ class Rehearsal:
     async def _send(self, mind: _Mind, move: Move, now: datetime) -> None:
         name = name_of(type(move.command))
         message = uuid5(mind.case.id, f"rehearsal/{self._seed}/{mind.case.version}/{name}")
-        salt = hashlib.blake2b(
-            message.bytes, key=self._seed.to_bytes(8, signed=True), digest_size=16
-        ).digest()
-        sent = Submission(message_id=message, command=move.command, actor=move.actor, salt=salt)
+        sent = Submission(message_id=message, command=move.command, actor=move.actor)
         try:
             await self._inbox.submit(sent)
         except (Refused, Failed) as no:

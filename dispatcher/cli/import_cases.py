@@ -264,7 +264,6 @@ async def _submission(core: Core, row: Row, numbers: Any) -> Submission:
     from dispatcher.domain.commands import RegisterCase
     from dispatcher.domain.stream import Actor, Role, Submission
     from dispatcher.domain.values import Personal
-    from dispatcher.store.vault import new_salt
     from dispatcher.views.cases import number_of
     from routing_rules.ruling import Hints
 
@@ -295,7 +294,7 @@ async def _submission(core: Core, row: Row, numbers: Any) -> Submission:
         platform=row.platform,
         division=row.platform.partition("-")[2],
     )
-    return Submission(message_id=uuid5(case, "import"), command=command, actor=actor, salt=new_salt())
+    return Submission(message_id=uuid5(case, "import"), command=command, actor=actor)
 
 
 def _late(row: Row, answer: Answer, now: datetime) -> list[Late]:

@@ -24,7 +24,7 @@ from dispatcher.domain.stream import (
     Text,
     Versions,
 )
-from dispatcher.domain.values import Said, salted
+from dispatcher.domain.values import Said
 
 
 class Ledger:
@@ -38,16 +38,14 @@ class Ledger:
         "events",
         "library",
         "now",
-        "salt",
         "sealed",
         "texts",
     )
 
-    def __init__(self, *, library: Library, actor: Actor, now: datetime, salt: bytes) -> None:
+    def __init__(self, *, library: Library, actor: Actor, now: datetime) -> None:
         self.library = library
         self.actor = actor
         self.now = now
-        self.salt = salt
         self.events: list[Recorded] = []
         self.deadlines: dict[tuple[StreamRef, str, str], DeadlineChange] = {}
         self.effects: list[Planned] = []
@@ -96,14 +94,13 @@ class Draft:
             self._one(moved)
 
     def said(self, field: str, words: str) -> Said:
-        """Keep a text beside the log and give the event its number and digest."""
+        """Keep a text beside the log and give the event its number."""
         # every registered case has text 0; a text said before the event that carries it takes the next free number
         taken = self.found.texts if self.found is not None else 0
         mine = [text.no for text in self._ledger.texts if text.ref == self.ref]
         no = max([taken - 1, *mine]) + 1
-        salt = self._ledger.salt + no.to_bytes(4, "big")
-        self._ledger.texts.append(Text(ref=self.ref, no=no, field=field, words=words, salt=salt))
-        return Said(no=no, digest=salted(words, salt))
+        self._ledger.texts.append(Text(ref=self.ref, no=no, field=field, words=words))
+        return Said(no=no)
 
     def maybe(self, field: str, words: str) -> Said | None:
         """`said`, or None for no words."""

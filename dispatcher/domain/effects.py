@@ -82,7 +82,8 @@ class AlertLine(Effect, frozen=True, kw_only=True, tag="alert-line.1"):
     target: str = ""
 
     def receiver(self) -> str:
-        return self.target or self.line
+        # Not the platform itself: an alert that nobody takes must not stand in the lane before the order.
+        return f"{self.target or self.line}/duty-desk"
 
 
 AnyEffect = Notify | TellCitizen | PassOrder | ReturnResult | AlertLine

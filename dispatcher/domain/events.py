@@ -1,6 +1,6 @@
 """What happened to a case. Kinds are `word.version`, chosen once; classes may be renamed, kinds never.
 
-No event holds personal data or free text: words are `Said` (number and salted digest).
+No event holds personal data or free text: words are `Said` (the number of a text).
 """
 
 from __future__ import annotations

@@ -27,7 +27,6 @@ from dispatcher.domain.stream import (
     StreamRow,
     Submission,
 )
-from dispatcher.domain.values import Said
 
 _NOBODY_ASKS = b"{}"
 """The answer to a due deadline: no sender waits for it."""
@@ -75,7 +74,7 @@ class LiandongProduct:
         Raises:
             Refused: nothing changes.
         """
-        ledger = Ledger(library=self.library, actor=sent.actor, now=now, salt=sent.salt)
+        ledger = Ledger(library=self.library, actor=sent.actor, now=now)
         refs = sent.command.streams()
         draft = Draft(ledger, refs[0], case_of(states[refs[0]]))
         other = None
@@ -130,14 +129,6 @@ class LiandongProduct:
     ) -> Sequence[DeadlineChange]:
         """What one event did to the deadline rows."""
         return tuple(deadline_changes(case_of(before), cast("e.AnyEvent", event), cast("Case", after), ref))
-
-    def said(self, event: Event) -> Sequence[Said]:
-        """The texts an event speaks of, by number and digest (verify holds the kept words against them)."""
-        return tuple(
-            value
-            for field in ("narrative", "words", "reason")
-            if isinstance(value := getattr(event, field, None), Said)
-        )
 
     def state_type(self, kind: str) -> type[msgspec.Struct]:
         """Cases are the streams there are."""

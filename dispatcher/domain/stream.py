@@ -87,7 +87,6 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     message_id: UUID
     command: Command
     actor: Actor
-    salt: bytes = b""  # random, from the edge: digests of texts cannot be guessed without it
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +146,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True):
-    """Words people wrote about a case. Erasable: the log holds only its salted digest.
+    """Words people wrote about a case. Erasable: the log holds only a salted digest of it.
 
     ``no`` numbers the texts of a stream from 0; ``field`` says what it is ("narrative", "reply", …).
     """
@@ -156,7 +155,6 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
     no: int
     field: str
     words: str
-    salt: bytes = b""  # kept beside the words and erased with them
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,6 @@ Instants are aware datetimes; unit codes are GB 32100, division codes GB/T 2260.
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -82,10 +81,12 @@ class Result(StrEnum):
 
 
 class Said(Record, frozen=True, kw_only=True):
-    """A text of the case by number and salted digest; the words themselves are erasable and not in the log."""
+    """A text of the case by its number: the words are erasable and not in the log.
+
+    The store keeps a salted digest of them in the event's envelope; salt and words are erased together.
+    """
 
     no: int
-    digest: str
 
 
 class SafeContact(Record, frozen=True, kw_only=True):
@@ -207,8 +208,3 @@ class ReturnReason(StrEnum):
     MISSING_FACTS = "missing-facts"  # 要素不全且联系不上诉求人
     SAME_MATTER = "same-matter"  # 同一事项正在办理
     LEGAL_CHANNEL = "legal-channel"  # 已进入诉讼、仲裁、复议、信访
-
-
-def salted(words: str, salt: bytes) -> str:
-    """The digest by which the log knows a text: SHA-256 over salt and words, hex."""
-    return hashlib.sha256(salt + words.encode("utf-8", "surrogatepass")).hexdigest()

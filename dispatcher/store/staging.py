@@ -318,7 +318,7 @@ class Staging:
                 raise Failed(f"text {one.field} contains U+0000")
             if (one.ref.id.int, one.no) in self._texts or (one.ref.id.int, one.no) in texts:
                 raise Failed(f"text number {one.no} of {one.ref.kind} {one.ref.id} is taken")
-            salt = one.salt or new_salt()
+            salt = new_salt()
             texts[(one.ref.id.int, one.no)] = (one.ref.id, one.no, one.field, one.words, salt)
             digest = text_digest(one.ref.id, one.no, one.field, one.words, salt)
             proofs.append(codec.Proof("text", one.no, digest))

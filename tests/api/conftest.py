@@ -115,7 +115,6 @@ async def api(database: Database, tmp_path: Path) -> AsyncIterator[Api]:
     clock = ManualClock(NOW)
     vault = Vault.open(tmp_path / "vault.key")
     ids = (uuid5(_SPACE, str(no)) for no in itertools.count())
-    salts = (no.to_bytes(16, "big") for no in itertools.count())
     codec = Codec(events=get_args(AnyEvent), effects=get_args(AnyEffect))
     async with Writer(database, LiandongProduct(library), clock, vault) as writer:
         services = Services(
@@ -129,7 +128,6 @@ async def api(database: Database, tmp_path: Path) -> AsyncIterator[Api]:
             numbers=Numbers(database),
             letters=Outbox(database, codec),
             new_id=lambda: next(ids),
-            new_salt=lambda: next(salts),
             body_limit=BODY_LIMIT,
         )
         root = web.Application(client_max_size=BODY_LIMIT)

@@ -116,7 +116,7 @@ class Cast:
         word = f"{type(command).__name__}/{self.cases[command.streams()[0].id]}"
         id_ = uuid5(NAMESPACE_URL, f"message/{self._prefix}/{word}")
         self.messages[id_] = word
-        sent = Submission(message_id=id_, command=command, actor=by, salt=b"salt of the fault tests")
+        sent = Submission(message_id=id_, command=command, actor=by)
 
         async def act(desk: Desk) -> object:
             return await desk.writer.submit(sent)

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from dispatcher.cli.packaged import packaged_files
+from dispatcher.data_files import packaged_files
 from routing_rules.calendar import Status
 from routing_rules.calendar_files import load_calendars
 from routing_rules.strict import DataFault

@@ -108,7 +108,6 @@ def _register(number: int) -> Submission:
             division="630102",
         ),
         actor=AGENT,
-        salt=case.bytes,
     )
 
 

@@ -71,9 +71,7 @@ class CaseBook:
     def all_of(self, command: c.AnyCommand, by: Actor = AGENT) -> tuple[e.AnyEvent, ...]:
         """What the command makes happen."""
         self._count += 1
-        sent = Submission(
-            message_id=uuid5(NAMESPACE_URL, str(self._count)), command=command, actor=by, salt=b"salt"
-        )
+        sent = Submission(message_id=uuid5(NAMESPACE_URL, str(self._count)), command=command, actor=by)
         return self._take(sent, self.now)
 
     def register(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from dispatcher.runtime.clock import Hands
+from dispatcher.runtime.hands import Hands
 
 
 class TestHands(Hands):

@@ -87,7 +87,6 @@ class World:
                 message_id=uuid5(NAMESPACE_URL, f"world/{self._messages}"),
                 command=command,
                 actor=actor,
-                salt=b"salt of the test",
             )
         )
         self.core.feed.moved(outcome.position)
