@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from dispatcher.store.database import Database
 from dispatcher.store.errors import Unreadable
@@ -39,27 +40,27 @@ class Releases:
         Raises:
             Unreadable: another content is kept under this digest.
         """
+        insert = postgresql.insert if self._database.is_postgres else sqlite.insert
+        keep = insert(_release).values(
+            digest=release.digest,
+            kind=release.kind,
+            content=release.content,
+            signers="\n".join(release.signers),
+            effective_from=release.effective_from,
+            created=release.created,
+        )
         async with self._database.writing() as connection:
+            # Nodes that start together keep the same release at the same instant.
+            if (await connection.execute(keep.on_conflict_do_nothing())).rowcount:
+                return True
             there = (
                 await connection.execute(
                     select(_release.c.content).where(_release.c.digest == release.digest)
                 )
             ).scalar()
-            if there is not None:
-                if there != release.content:
-                    raise Unreadable(f"release {release.digest} is kept with other content")
-                return False
-            await connection.execute(
-                insert(_release).values(
-                    digest=release.digest,
-                    kind=release.kind,
-                    content=release.content,
-                    signers="\n".join(release.signers),
-                    effective_from=release.effective_from,
-                    created=release.created,
-                )
-            )
-        return True
+            if there != release.content:
+                raise Unreadable(f"release {release.digest} is kept with other content")
+        return False
 
     async def get(self, digests: Iterable[str]) -> list[Release]:
         """The releases with these digests, as far as they are kept."""

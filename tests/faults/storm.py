@@ -39,6 +39,8 @@ CLERK = clerk(LIGHTING)
 SHORT = {"assign": "2s", "sign": "1s", "transfer": "4s", "return": "3s"}
 """Limits of a policy under which deadlines fall due while the storm lasts."""
 
+# Lists are compiled once for all storms: how long a first start takes is not what is tried here.
+CACHE = Path(__file__).resolve().parents[2] / ".cache" / "liandong"
 PATIENCE = 60.0
 """Seconds until something that must happen is given up as not happening."""
 
@@ -178,6 +180,8 @@ class Storm:
             self._settings = {
                 "LIANDONG_DATABASE_URL": self.url,
                 "LIANDONG_DATA_POLICY": str(policy),
+                "LIANDONG_DATA_CACHE": str(CACHE),
+                "PYTHONDONTWRITEBYTECODE": "",
                 "LIANDONG_NOTICES_WEBHOOK_URL": hook,
                 "LIANDONG_RUNTIME_RELAY_ATTEMPT": "1s",
                 "LIANDONG_RUNTIME_RELAY_BACKOFF": "100ms",
