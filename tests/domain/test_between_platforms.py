@@ -39,6 +39,17 @@ def test_danger_at_12345_goes_to_110_at_once_and_the_rescue_lines_are_told() -> 
     assert _lines(book, case) == {"110", "120"}
 
 
+def test_an_alert_that_nobody_takes_never_stands_in_the_way_of_the_order() -> None:
+    book = CaseBook()
+
+    book.register(KNIFE)
+
+    orders = {order.receiver() for order in book.effects(f.PassOrder)}
+    alerts = {alert.receiver() for alert in book.effects(f.AlertLine)}
+    assert f"{POLICE}/duty-desk" in alerts
+    assert not orders & alerts
+
+
 def test_110_is_told_of_a_fire_in_parallel() -> None:
     book = CaseBook()
 
