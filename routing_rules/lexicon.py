@@ -159,14 +159,33 @@ def _patterns(concepts: tuple[Concept, ...], numbers: dict[str, int], fold: dict
     meanings: dict[str, dict[tuple[int, int], None]] = {}
     for concept in concepts:
         meaning = (ROLES[concept.role], numbers[concept.name])
-        for word in concept.words:
-            for text in expand(word) if "(" in word or "?" in word else (word,):
-                meanings.setdefault(text.translate(fold), {})[meaning] = None
+        texts = {
+            text.translate(fold)
+            for word in concept.words
+            for text in (expand(word) if "(" in word or "?" in word else (word,))
+        }
+        for text in sorted(texts if concept.role != "fact" or concept.plain else _least(texts)):
+            meanings.setdefault(text, {})[meaning] = None
     return tuple(
         # An idiom comes first among the meanings of a string, so that one look tells it.
         (units(text), len(text), tuple(sorted(found, key=lambda meaning: meaning[0] != ROLES["mask"])))
         for text, found in meanings.items()
     )
+
+
+def _least(texts: set[str]) -> set[str]:
+    """Without the strings that hold another one inside them: the inner one is found wherever they are."""
+    lengths = sorted({len(text) for text in texts})
+    return {
+        text
+        for text in texts
+        if not any(
+            text[at : at + length] in texts
+            for length in lengths
+            if length < len(text)
+            for at in range(len(text) - length + 1)
+        )
+    }
 
 
 def _automaton(patterns: Patterns) -> Any:

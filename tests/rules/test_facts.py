@@ -4,7 +4,7 @@ import pytest
 
 from routing_rules.facts import Facts, read
 from routing_rules.lexicon import ANY, HEAD, LIVE, PAST, SUPPOSED
-from tests.rules.shipped import book
+from tests.rules.shipped import book, judge
 
 
 def holds(facts: Facts, plane: int, name: str) -> bool:
@@ -76,3 +76,13 @@ def test_spans_in_the_tail_of_a_long_text_point_into_it() -> None:
 
 def test_traditional_characters_are_read_like_simplified_ones() -> None:
     assert LIVE in planes("廚房裡煙很大,電線起火", "fire")
+
+
+def test_two_halves_that_mean_little_alone_make_a_danger_together() -> None:
+    assert LIVE in planes("屋里生着炉子,两个人恶心站不起来", "vapour")
+    assert LIVE not in planes("屋里生着炉子,暖和得很", "vapour")
+
+
+@pytest.mark.parametrize("text", ["建议给河边装护栏,孩子掉进水里过", "上回着火之后保险没赔"])
+def test_a_proposal_or_what_comes_after_is_no_alarm(text: str) -> None:
+    assert not judge(text).danger
