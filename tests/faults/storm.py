@@ -41,7 +41,7 @@ SHORT = {"assign": "2s", "sign": "1s", "transfer": "4s", "return": "3s"}
 
 # Lists are compiled once for all storms: how long a first start takes is not what is tried here.
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "liandong"
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds until something that must happen is given up as not happening."""
 
 _LIMIT = re.compile(r"^  (working_days = \d+|natural = .*|target_days = .*|amber_days_left = .*)\n", re.M)
