@@ -39,6 +39,7 @@ VERBS = (
     Verb("retention", "dispatcher.cli.retention", "到期销毁个人信息 / erase what is past its time"),
     Verb("backup", "dispatcher.cli.backup", "备份 / back up while running"),
     Verb("restore", "dispatcher.cli.backup", "恢复并自证 / restore, with proof"),
+    Verb("relay", "dispatcher.cli.relay", "外发的暂停与恢复 / pause sending out, or resume it"),
 )
 
 

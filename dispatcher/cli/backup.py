@@ -88,10 +88,11 @@ def _restore(arguments: argparse.Namespace) -> int:
             )
         show_proof(proof, as_json=arguments.json)
         if not arguments.json and proof.good:
-            print("外发已暂停,核对备份之后发出过什么再恢复 / the relay is paused until somebody resumes it")
+            print("外发已暂停;核对备份之后发出过什么,再用 liandong relay resume 恢复")
+            print("The relay is paused; see what was sent since the backup, then: liandong relay resume")
         return 0 if proof.good else 1
 
-    return with_core(settings_of(arguments), work)
+    return with_core(settings_of(arguments), work, makes=True)
 
 
 def _keys(arguments: argparse.Namespace) -> Path:
