@@ -6,7 +6,7 @@ import re
 import types
 import typing
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Annotated, Any, Union, get_args, get_origin
 from uuid import UUID
@@ -69,11 +69,21 @@ def _instant(value: object) -> object:
     raise PydanticCustomError("datetime_parsing", "not an instant")
 
 
+def _reckoned(value: datetime) -> datetime:
+    """Only what still has a date in UTC is an instant: at the ends of the calendar a zone leads beyond them."""
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("datetime_parsing", "not an instant") from None
+    return value
+
+
 # Strictness is ours here: pydantic's own would refuse the text that a validator before it has seen.
 Instant = Annotated[
     pydantic.AwareDatetime,
     Field(strict=False),
     pydantic.BeforeValidator(_instant, json_schema_input_type=pydantic.AwareDatetime),
+    pydantic.AfterValidator(_reckoned),
 ]
 LongText = Annotated[str, Field(max_length=MOST_WORDS, pattern=_PLAIN)]
 Code = Annotated[str, Field(max_length=MOST_CODE, pattern=_ONE_LINE)]

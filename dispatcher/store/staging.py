@@ -477,7 +477,7 @@ def _check_nothing(change: Change) -> None:
 
 def _reused(sent: Submission) -> KeyReused:
     return KeyReused(
-        "这个消息编号已用于另一条内容 (this message id was used for other content)",
+        "This message id (Idempotency-Key) was used for other content.",
         field="message_id",
         value=str(sent.message_id),
         remedy="repeat exactly what was sent, or send the new content under a new id",

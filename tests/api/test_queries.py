@@ -245,3 +245,10 @@ async def test_working_time_is_told(api: Api) -> None:
     assert answered.json["due"] == "2026-02-24T17:30:00+08:00"
     far = await api.ask("GET", "/worktime?start=0001-01-01T00:00:00%2B08:00&n=1", people.agent())
     assert (far.status, far.json["field"]) == (422, "start")
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"])
+async def test_an_instant_beyond_the_calendar_is_refused_in_words(api: Api, at: str) -> None:
+    answered = await api.ask("GET", f"/cases?received_from={at}", people.agent())
+
+    assert (answered.status, answered.json["field"]) == (422, "received_from")
