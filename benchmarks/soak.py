@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -155,6 +156,8 @@ def main() -> int:
     if options.again:
         path.unlink(missing_ok=True)
     record = Record(path)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us in the background
+        signal.signal(number, signal.default_int_handler)
     try:
         soak(options.kills, options.seed, record)
     except KeyboardInterrupt:

@@ -19,10 +19,10 @@ DRAWN = {
     "event": {"hash", "digests", "message_id"},
     "deadline": set[str](),
     "outbox": {"key", "attempts", "next_try", "sent_at"},
-    "text": set[str](),
+    "text": {"salt"},
 }
-"""What may differ between two good runs: sealed fields are encrypted under fresh keys, so the proofs over them differ
-(`verify` looks at those), keys come from the stream's id, and an effect may have needed another attempt."""
+"""What may differ between two good runs: texts are salted and sealed fields encrypted afresh, so the proofs over them
+differ (`verify` looks at those), keys come from the stream's id, and an effect may have needed another attempt."""
 
 Ending = dict[str, list[str]]
 
