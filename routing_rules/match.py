@@ -37,10 +37,11 @@ def rule(
     """
     local = at.astimezone(LEGAL_ZONE)
     facts = read(text, book.lexicon, _situations(book, local, hints))
-    winner, rival = _winner(facts, book, division, local.date(), hints)
+    held = candidates(facts, book, division, local.date(), hints)
+    winner, rival = _winner(facts, held)
     if winner is None:
         return _unknown(text, facts, book, line)
-    return _ruling(text, facts, book, winner, rival, line, hints)
+    return _ruling(text, facts, book, winner, rival, _also(winner.item, held), line, hints)
 
 
 def candidates(
@@ -66,10 +67,7 @@ def candidates(
     return held
 
 
-def _winner(
-    facts: Facts, book: Rulebook, division: str, today: dt.date, hints: Hints
-) -> tuple[Alternative | None, Alternative | None]:
-    held = candidates(facts, book, division, today, hints)
+def _winner(facts: Facts, held: list[Alternative]) -> tuple[Alternative | None, Alternative | None]:
     if not held:
         return None, None
     if len(held) == 1:
@@ -80,6 +78,16 @@ def _winner(
     ranked = sorted(held, key=lambda row: (-max(weights[fact] for fact in row.facts), row.order))
     first = ranked[0]
     return first, next((row for row in ranked if row.item is not first.item), None)
+
+
+def _also(item: Item, held: list[Alternative]) -> tuple[str, ...]:
+    """The further lines. Dangers come together: a fire beside a knife is the fire brigade's too, whoever leads."""
+    lines = [*item.dual, *item.tell]
+    if item.tier == "gate":
+        for row in held:
+            if row.item.tier == "gate":
+                lines += [line for line in (row.item.platform, *row.item.dual) if line in RESCUE]
+    return tuple(dict.fromkeys(line for line in lines if line != item.platform))
 
 
 def _topic(held: list[Alternative], facts: Facts) -> float:
@@ -164,6 +172,7 @@ def _ruling(
     book: Rulebook,
     winner: Alternative,
     rival: Alternative | None,
+    also: tuple[str, ...],
     line: Line,
     hints: Hints,
 ) -> Ruling:
@@ -184,7 +193,7 @@ def _ruling(
     return Ruling(
         platform=item.platform,
         receiver="",
-        also=(*item.dual, *(other for other in item.tell if other not in item.dual)),
+        also=also,
         danger=danger,
         police_urgent=item.platform == "110" and (danger or item.urgent),
         decision=_decision(item, danger, confidence, line, hints),

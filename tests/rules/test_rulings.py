@@ -199,3 +199,19 @@ def test_a_narrower_list_overrides_in_its_division_and_time(
     ruling = rule("我家山羊", book=two, line=Line.hotline, division=division, at=at)
 
     assert (ruling.item, ruling.layer) == (item, layer)
+
+
+@pytest.mark.parametrize(
+    ("text", "leads", "hear"),
+    [
+        ("有人拿刀追人,屋里着火了", "110", {"119", "120"}),
+        ("有人持刀砍人,还着火了,有人受伤流血", "110", {"119", "120"}),
+        ("孩子吞了玩具,头还卡在椅子背里", "119", {"120"}),
+    ],
+)
+def test_of_two_dangers_at_once_the_rescuers_of_both_hear(text: str, leads: str, hear: set[str]) -> None:
+    ruling = judge(text)
+
+    assert ruling.platform == leads
+    assert hear <= set(ruling.also)
+    assert leads not in ruling.also
