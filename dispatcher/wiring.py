@@ -318,12 +318,13 @@ def build_service(
         listening: a socket that listens already, instead of the address in the settings.
 
     Raises:
-        WiringFault: an effect has no carrier, or two. ExceptionGroup: the lists have faults. StoreError: the
-            database address or the vault's key cannot be used.
+        WiringFault: an effect has no carrier, or two; the deployment names a platform or a division that is none.
+        ExceptionGroup: the lists have faults. StoreError: the database address or the vault's key cannot be used.
     """
     who = carriers_of(specs, EFFECTS)
     carriers: dict[type[Effect], Carrier] = {}
     core = build_core(settings, carriers=carriers)
+    _known_deployment(settings, core.library())
     attached: list[Attached] = []
     for spec in specs:
         built = spec.build(core)
@@ -359,6 +360,22 @@ def build_service(
         ),
         listening=listening,
     ), core
+
+
+def _known_deployment(settings: Settings, library: Library) -> None:
+    """Nobody could ever pass anything to a platform that the directory does not know."""
+    deployment = settings.deployment
+    faults = [
+        f"deployment.platforms = {platform}: 目录中没有这个平台 / the directory has no such platform"
+        for platform in deployment.platforms
+        if library.directory.platform(platform) is None
+    ]
+    if not library.places.knows(deployment.division):
+        faults.append(
+            f"deployment.division = {deployment.division}: 没有这个区划 / no such division of GB/T 2260"
+        )
+    if faults:
+        raise WiringFault("\n  ".join(faults))
 
 
 class OpenStore:

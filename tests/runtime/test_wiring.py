@@ -154,3 +154,23 @@ async def test_commands_and_rulings_are_counted(settings: Settings) -> None:
     assert 'liandong_commands_total{kind="register-case",outcome="accepted"} 1.0' in page
     assert 'liandong_commands_total{kind="register-case",outcome="repeated"} 1.0' in page
     assert "liandong_rulings_total{item=" in page
+
+
+def test_a_platform_or_a_division_that_nobody_knows_is_named_before_anything_starts(tmp_path: Path) -> None:
+    settings = load_settings(
+        None,
+        {
+            "LIANDONG_DATABASE_URL": f"sqlite:///{tmp_path}/liandong.db",
+            "LIANDONG_VAULT_KEY_FILE": str(tmp_path / "vault.key"),
+            "LIANDONG_DEPLOYMENT_PLATFORMS": "110-630000,12345-999999",
+            "LIANDONG_DEPLOYMENT_DIVISION": "999999",
+        },
+        folder=tmp_path,
+    )
+
+    with pytest.raises(WiringFault) as refused:
+        build_service(settings)
+
+    assert "deployment.platforms = 12345-999999" in str(refused.value)
+    assert "deployment.division = 999999" in str(refused.value)
+    assert "110-630000" not in str(refused.value)
