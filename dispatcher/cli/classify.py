@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -242,10 +243,11 @@ class _Wrong(Exception):
 
 def _judge(args: argparse.Namespace) -> Judge:
     data = settings_of(args).data
+    gc.disable()  # what is loaded here is never garbage: looking for some costs an eighth of a small command's time
     places = load_places(data)
     if not places.knows(args.division):
         raise _Wrong(f"--division {args.division!r}: 没有这个区划 / use a GB/T 2260 code such as 630100")
-    return Judge(
+    judge = Judge(
         load_rulebook(rulebook_files(data), data.cache),
         places,
         load_directory(data, places),
@@ -255,6 +257,9 @@ def _judge(args: argparse.Namespace) -> Judge:
         at=_instant(args.at),
         hints=Hints(caller_gone=args.caller_gone),
     )
+    gc.freeze()
+    gc.enable()
+    return judge
 
 
 def _instant(written: str | None) -> datetime:
