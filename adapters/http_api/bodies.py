@@ -100,11 +100,13 @@ def model_of(
     *,
     leave_out: frozenset[str] = frozenset(),
     optional: frozenset[str] = frozenset(),
+    defaults: Mapping[str, object] = types.MappingProxyType({}),
     name: str = "",
 ) -> type[BaseModel]:
     """The body for a struct: its fields but those that the edge itself knows, with the same defaults.
 
-    ``optional`` names texts that the struct requires and the edge fills in when they are left out.
+    ``optional`` names texts that the struct requires and the edge fills in when they are left out; ``defaults`` are
+    what the edge fills in instead of the struct's own.
     """
     fields: dict[str, Any] = {}
     for field in msgspec.structs.fields(struct):
@@ -119,7 +121,7 @@ def model_of(
         elif field.default_factory is not msgspec.NODEFAULT:
             fields[field.name] = (annotation, Field(default_factory=field.default_factory, description=words))
         else:
-            default = field.default
+            default = defaults.get(field.name, field.default)
             if isinstance(default, msgspec.Struct):
                 # A factory, because pydantic would copy a default that is a model at every request.
                 fields[field.name] = (annotation, Field(default_factory=annotation, description=words))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
@@ -82,16 +83,29 @@ def _caller_mac(services: Services, caller: str) -> bytes:
 
 
 _UNDRAWN = UUID(int=0)
+_CHANNEL: Final[Mapping[str, dict[str, object]]] = {
+    "call": {"channel": "phone"},
+    "message": {"channel": "web"},
+}
+"""How it came in, where a message does not say so."""
 
 
 def _view(what: str, path_name: str, leave_out: str) -> type[ApiView]:
     fields = model_of(
-        RegisterCase, leave_out=_EDGE | {leave_out}, name=path_name, optional=frozenset({"platform"})
+        RegisterCase,
+        leave_out=_EDGE | {leave_out},
+        name=path_name,
+        optional=frozenset({"platform"}),
+        defaults=_CHANNEL[what],
     )
 
     async def run(view: ApiView, body: BaseModel, key: str | None, _case: UUID | None) -> web.Response:
         view.checked(body)
-        known = {"case": _UNDRAWN, "number": "", "platform": ""} | body.model_dump(exclude_unset=True)
+        known = (
+            {"case": _UNDRAWN, "number": "", "platform": ""}
+            | _CHANNEL[what]
+            | body.model_dump(exclude_unset=True)
+        )
         outcome = await register(view.services, view.actor, msgspec.convert(known, RegisterCase), key)
         case = msgspec.json.decode(outcome.answer, type=Answer).case
         return accepted(outcome, status=201, location=f"/api/v1/cases/{case}")

@@ -75,6 +75,15 @@ async def test_without_a_key_each_call_is_a_case_of_its_own(api: Api) -> None:
     assert one.json["number"] != other.json["number"]
 
 
+async def test_a_message_that_names_no_channel_did_not_come_by_telephone(api: Api) -> None:
+    made = await api.ask("POST", "/messages", people.agent(), json={"words": "建议增加公交站"})
+    called = await api.ask("POST", "/calls", people.agent(), json={"words": "建议增加公交站"})
+
+    found = [await api.ask("GET", f"/cases/{each.json['case']}", people.agent()) for each in (made, called)]
+
+    assert [each.json["state"]["channel"] for each in found] == ["web", "phone"]
+
+
 async def test_a_message_keeps_its_channel_and_the_time_it_came(api: Api) -> None:
     came = (api.clock.now() - timedelta(minutes=5)).isoformat()
     sent = {"words": "建议增加公交站", "channel": "wechat", "received": came}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from dispatcher.domain import commands as c
@@ -38,6 +39,18 @@ def _returned(book: CaseBook) -> UUID:
 
 
 # returns
+
+
+def test_a_return_does_not_suggest_a_unit_that_is_none() -> None:
+    book = CaseBook()
+    case = book.assigned()
+    asked = c.AskReturn(case=case, reason=ReturnReason.NOT_OUR_AREA, item="三定方案第2条", words="非本辖区")
+
+    with pytest.raises(BadField, match="no unit 城管局"):
+        book.do(msgspec.structs.replace(asked, suggested="城管局"), clerk(LIGHTING))
+    book.do(msgspec.structs.replace(asked, suggested=HOUSING), clerk(LIGHTING))
+
+    assert book.case(case).stage is Stage.RETURNING
 
 
 def test_a_unit_may_return_a_case_until_the_end_of_the_next_working_day() -> None:

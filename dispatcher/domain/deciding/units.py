@@ -151,6 +151,13 @@ def ask_return(draft: Draft, command: c.AskReturn) -> None:
     checks.words("words", command.words)
     checks.words("item", command.item, most=120)
     case = draft.case
+    if command.suggested and draft.library.unit(command.suggested) is None:
+        raise BadField(
+            "There is no unit {value}.",
+            field="suggested",
+            value=command.suggested,
+            remedy="give a GB 32100 code of the organisation",
+        )
     if case.binding:
         raise AgainstRule(
             "The adjudication binds; it cannot be returned.",
