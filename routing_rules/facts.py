@@ -77,7 +77,7 @@ def read(text: str, lexicon: Lexicon, situations: int = 0) -> Facts:
             hit.past = fact not in spoken and hit.sentence not in summons
         elif hit.past and (hit.sentence in now_sentences or fact in persists):
             hit.past = False
-    _compose(hits, lexicon)
+    _compose(hits, lexicon, folded)
     live, past, supposed = lexicon.states
     live_head, past_head = lexicon.head_states
     head_end = _head_end(folded)
@@ -207,7 +207,7 @@ def _covered(found: list[tuple[int, int, Meanings]], length: int) -> list[int] |
     return cover
 
 
-def _compose(hits: list[Hit], lexicon: Lexicon) -> None:
+def _compose(hits: list[Hit], lexicon: Lexicon, folded: str) -> None:
     """Adds the facts that stand near each other make, in the order of their definition."""
     by_fact: dict[int, list[Hit]] = {}
     present = 0
@@ -229,7 +229,7 @@ def _compose(hits: list[Hit], lexicon: Lexicon) -> None:
     # A composition may be part of a later one, so they are taken in order and the list may grow.
     while pending:
         order = min(pending)
-        made = _joined(joint := pending.pop(order), by_fact, lexicon)
+        made = _joined(joint := pending.pop(order), by_fact, lexicon, folded)
         if made is None:
             continue
         hits.append(made)
@@ -241,7 +241,7 @@ def _compose(hits: list[Hit], lexicon: Lexicon) -> None:
                     pending[held[0]] = held[1]
 
 
-def _joined(joint: Joint, by_fact: dict[int, list[Hit]], lexicon: Lexicon) -> Hit | None:
+def _joined(joint: Joint, by_fact: dict[int, list[Hit]], lexicon: Lexicon, folded: str) -> Hit | None:
     """The best place where all parts stand together (a live one before any other), or none."""
     columns: list[list[Hit]] = []
     for part in joint.parts:
@@ -256,7 +256,7 @@ def _joined(joint: Joint, by_fact: dict[int, list[Hit]], lexicon: Lexicon) -> Hi
             continue
         chain = [first]
         for column in columns[1:]:
-            near = [hit for hit in column if _near(chain, hit, joint)]
+            near = [hit for hit in column if _near(chain, hit, joint, folded)]
             if not near:
                 break
             chain.append(
@@ -278,9 +278,11 @@ def _joined(joint: Joint, by_fact: dict[int, list[Hit]], lexicon: Lexicon) -> Hi
     return best
 
 
-def _near(chain: list[Hit], hit: Hit, joint: Joint) -> bool:
+def _near(chain: list[Hit], hit: Hit, joint: Joint, folded: str) -> bool:
     last = chain[-1]
     if hit.sentence != last.sentence or hit in chain:
+        return False
+    if joint.clause and "," in folded[min(last.end, hit.end) : max(last.start, hit.start)]:
         return False
     if joint.ordered:
         return 0 <= hit.start - last.end <= joint.within

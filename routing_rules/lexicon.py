@@ -75,7 +75,7 @@ Patterns = tuple[tuple[str, int, tuple[tuple[int, int], ...]], ...]
 class Joint:
     """A composition with its parts resolved to concept numbers."""
 
-    __slots__ = ("first", "number", "ordered", "parts", "second", "unless", "within")
+    __slots__ = ("clause", "first", "number", "ordered", "parts", "second", "unless", "within")
 
     def __init__(self, row: Composition, numbers: dict[str, int]) -> None:
         self.number = numbers[row.name]
@@ -84,6 +84,7 @@ class Joint:
         self.first, self.second = (sum(1 << n for n in part) for part in (self.parts[0], self.parts[-1]))
         self.within = row.within
         self.ordered = row.ordered
+        self.clause = row.clause
         self.unless = frozenset(numbers[n] for n in row.unless)
 
 

@@ -137,14 +137,15 @@ class Concept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Composition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A fact made of facts standing near each other, at most `within` characters apart, in one sentence.
 
-    Each part is a concept or alternatives `a|b`. `ordered` demands the written order; `unless` names
-    concepts whose presence in the same sentence spoils it.
+    Each part is a concept or alternatives `a|b`. `ordered` demands the written order, `clause` that no comma
+    stands between; `unless` names concepts whose presence in the same sentence spoils it.
     """
 
     name: str
     near: tuple[str, ...]
     within: int = 8
     ordered: bool = False
+    clause: bool = False
     unless: tuple[str, ...] = ()
 
 
