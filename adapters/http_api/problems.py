@@ -10,6 +10,7 @@ import msgspec
 import pydantic
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
 from adapters.http_api.words import Library, Words
 from dispatcher.domain.errors import Refused
@@ -117,7 +118,10 @@ def problems(library: Library, new_id: Callable[[], UUID]) -> Middleware:
                 Problem(422, "bad-cursor", words, field="cursor", value=no.value, remedy=_CURSOR),
                 library.of(request),
             )
-        except Unavailable:
+        except (Unavailable, InterfaceError, InternalError, OperationalError) as err:
+            # A question that the database could not answer changed nothing: a cut or frozen connection is no fault.
+            if not isinstance(err, Unavailable):
+                log.warning("the database did not answer: %s", type(err).__name__)
             words = "The store cannot take this now; nothing was lost, the same key makes a repeat harmless."
             later = Problem(503, "unavailable", words, remedy=_AGAIN, headers={"Retry-After": "2"})
             return answer(later, library.of(request))
