@@ -63,6 +63,7 @@ CLOCKS: Final[Mapping[str, str]] = MappingProxyType(
         "pause-decision": "Decide pause",
         "approve": "Approve",
         "deliver": "Deliver",
+        "close": "Close",
         "callback": "Call back",
         "verify-rating": "Verify rating",
         "archive": "Archive",
