@@ -7,7 +7,6 @@ policy or a calendar again and an edited policy never moves a running deadline.
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
@@ -15,10 +14,10 @@ from dispatcher.domain import events as e
 from dispatcher.domain.case import Case
 from dispatcher.domain.library import Library
 from dispatcher.domain.values import Stage
-from dispatcher.domain.worktime import Calendar
+from dispatcher.domain.worktime import LEGAL_ZONE, Calendar
 from routing_rules.policy import AtLimit, Basis, Clock, Ladder, Limit
 
-LEGAL = ZoneInfo("Asia/Shanghai")
+LEGAL = LEGAL_ZONE
 PAUSED_CLOCKS = frozenset({"handle", "sub", "total"})
 """What stands still while the citizen owes material: the units' clocks, and the date told to the citizen."""
 _EXTENDED = ("total", "handle")

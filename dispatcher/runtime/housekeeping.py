@@ -11,7 +11,6 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 import msgspec
 from apscheduler.executors.asyncio import AsyncIOExecutor
@@ -19,12 +18,11 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
+from dispatcher.domain.worktime import LEGAL_ZONE
 from dispatcher.runtime.telemetry import Telemetry
 from dispatcher.store.leases import RENEW_EVERY, Lease
 
 _log = logging.getLogger("liandong.housekeeping")
-
-LEGAL_ZONE = ZoneInfo("Asia/Shanghai")
 
 
 class Chore(msgspec.Struct, frozen=True, kw_only=True):
