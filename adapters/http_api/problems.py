@@ -10,11 +10,12 @@ import msgspec
 import pydantic
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from adapters.http_api.words import Library, Words
 from dispatcher.domain.errors import Refused
 from dispatcher.languages import CHINESE
+from dispatcher.store.database import out_of_reach
 from dispatcher.store.errors import Failed, Unavailable
 from dispatcher.views.cursor import BadCursor
 from dispatcher.views.words import STAGES
@@ -118,9 +119,11 @@ def problems(library: Library, new_id: Callable[[], UUID]) -> Middleware:
                 Problem(422, "bad-cursor", words, field="cursor", value=no.value, remedy=_CURSOR),
                 library.of(request),
             )
-        except (Unavailable, InterfaceError, InternalError, OperationalError) as err:
+        except (Unavailable, DBAPIError) as err:
             # A question that the database could not answer changed nothing: a cut or frozen connection is no fault.
-            if not isinstance(err, Unavailable):
+            if isinstance(err, DBAPIError):
+                if not out_of_reach(err):
+                    return _fault(err, request, library.of(request), new_id())
                 log.warning("the database did not answer: %s", type(err).__name__)
             words = "The store cannot take this now; nothing was lost, the same key makes a repeat harmless."
             later = Problem(503, "unavailable", words, remedy=_AGAIN, headers={"Retry-After": "2"})

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from sqlalchemy import URL, event, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from dispatcher.store.errors import AlreadyServing, BadUrl
@@ -33,6 +33,10 @@ SESSION: Mapping[str, str] = {
     "tcp_keepalives_count": "3",
 }
 """Settings of every PostgreSQL session, in milliseconds and seconds as PostgreSQL takes them."""
+
+SQLITE_CONTENDED = ("SQLITE_BUSY", "SQLITE_LOCKED")
+SQLITE_OUT_OF_REACH = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
+"""Beginnings of SQLite's error names: somebody else holds the file; the file cannot be read or written."""
 
 EVERYTHING = "*"
 PLATFORM_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -61,6 +65,15 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     def patterns(self) -> tuple[str, ...]:
         """The divisions as LIKE patterns over the codes of places."""
         return tuple("%" if code == EVERYTHING else tree_prefix(code) + "%" for code in self.divisions)
+
+
+def out_of_reach(err: DBAPIError) -> bool:
+    """Whether a question failed because the database could not be asked (cut, frozen, full, contended), not because
+    it was asked wrongly. Then the same question may be asked again; otherwise the fault is ours."""
+    name = getattr(err.orig, "sqlite_errorname", "")
+    if name:
+        return str(name).startswith(SQLITE_CONTENDED + SQLITE_OUT_OF_REACH)
+    return isinstance(err, (InterfaceError, InternalError, OperationalError))
 
 
 ALL = Scope(platforms=(EVERYTHING,), divisions=(EVERYTHING,))

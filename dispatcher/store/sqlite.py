@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
-from dispatcher.store.database import Database, sqlite_pragmas
+from dispatcher.store.database import SQLITE_CONTENDED, SQLITE_OUT_OF_REACH, Database, sqlite_pragmas
 from dispatcher.store.engine import Again, BadData, Lost
 from dispatcher.store.rows import (
     DEADLINE_COLUMNS,
@@ -109,9 +109,9 @@ def translated() -> Iterator[None]:
         raise BadData(f"{type(err).__name__}: {getattr(err, 'sqlite_errorname', '')}") from err
     except sqlite3.OperationalError as err:
         name = getattr(err, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        if name.startswith(SQLITE_CONTENDED):
             raise Again(name) from err
-        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")):
+        if name.startswith(SQLITE_OUT_OF_REACH):
             raise Lost(name) from err
         raise
     except (sqlite3.InterfaceError, sqlite3.ProgrammingError) as err:
