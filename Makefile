@@ -37,7 +37,7 @@ run: $(STAMP)
 	@exec $(BIN)/liandong demo
 
 test: $(STAMP) parts check
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -rs
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
