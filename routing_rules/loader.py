@@ -2,12 +2,14 @@
 
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
 from routing_rules.lexicon import Lexicon, Patterns, expand
+from routing_rules.overlays import Overlays, overlay_faults, root_of
 from routing_rules.schema import (
     DANGEROUS,
     DOORS,
@@ -29,6 +31,8 @@ from routing_rules.terms import TermFault, Terms, compile_terms
 
 Row = TypeVar("Row", Concept, Composition, Item, Example, ListHead)
 _LINES = PLATFORMS - {"other", "none"} | UTILITIES | DOORS
+_DIVISION = re.compile(r"(\d{2}|\d{4}|\d{6}|\d{9}|\d{12})?")
+MOST_STRINGS = 40_000  # of one concept; beyond it a pattern was written, not a word
 
 
 class Rulebook:
@@ -78,6 +82,7 @@ def compile_rulebook(files: Mapping[str, bytes]) -> Rulebook:
     reading = _Reading()
     for name in sorted(files):
         reading.take(name, files[name])
+    reading.lay_over()
     sheet = reading.sheet()
     faults = reading.faults + (_cross_check(sheet) if not reading.faults else [])
     if faults:
@@ -96,6 +101,7 @@ class _Reading:
         self.concepts: dict[str, Concept] = {}
         self.compositions: list[Composition] = []
         self.items: list[Item] = []
+        self.overlays = Overlays()
         self.examples: list[Example] = []
         self.traditional = ""
         self.simplified = ""
@@ -134,16 +140,21 @@ class _Reading:
                 if read is not None:
                     head = read
                     self.heads.append(read)
+                    if _DIVISION.fullmatch(read.division) is None:
+                        self.fault(
+                            f"{name} [list]", "division", read.division, "leading digits of a GB/T 2260 code"
+                        )
             elif key == "concept" and isinstance(value, dict):
                 self.take_concepts(name, value)
             elif key == "fact" and isinstance(value, list):
                 self.compositions.extend(self.rows(Composition, value, f"{name} [[fact]]"))
             elif key == "item" and isinstance(value, list):
-                placed = self.rows(Item, value, f"{name} [[item]]")
                 if "list" not in table:
                     self.fault(
                         name, "list", None, "a file with items begins with [list] layer, source, dated"
                     )
+                rest = self.overlays.take(value, f"{name} [[item]]", head)
+                placed = self.rows(Item, rest, f"{name} [[item]]")
                 self.items.extend(self.placed(item, head) for item in placed)
             elif key == "example" and isinstance(value, list):
                 self.examples.extend(self.rows(Example, value, f"{name} [[example]]"))
@@ -152,6 +163,13 @@ class _Reading:
             else:
                 known = "[list], [concept.NAME], [[fact]], [[item]], [[example]] or [variants]"
                 self.fault(name, key, type(value).__name__, f"expected {known}")
+
+    def lay_over(self) -> None:
+        """Overlay items take what they do not say from their base, once every file has been read."""
+        for where, raw, head in self.overlays.resolved(self.faults):
+            item = self.row(Item, raw, where)
+            if item is not None:
+                self.items.append(self.placed(item, head))
 
     def placed(self, item: Item, head: ListHead) -> Item:
         """The item in its list's layer; its own words become one more fact and alternative."""
@@ -166,11 +184,16 @@ class _Reading:
         return msgspec.structs.replace(item, layer=head.layer, division=head.division, when=when)
 
     def check_words(self, where: str, words: tuple[str, ...]) -> None:
+        strings = 0
         for word in words:
             try:
-                expand(word)
+                strings += len(expand(word))
             except ValueError as err:
                 self.fault(where, "words", word, f"the pattern {err}")
+        if strings > MOST_STRINGS:
+            self.fault(
+                where, "words", f"{strings} strings", f"at most {MOST_STRINGS} for one concept or item"
+            )
 
     def take_variants(self, name: str, value: dict[str, Any]) -> None:
         old, new = value.get("traditional", ""), value.get("simplified", "")
@@ -238,26 +261,41 @@ def _cross_check(sheet: Sheet) -> list[RuleFault]:
         )
         known.add(row.name)
     seen: dict[str, str] = {}
-    priorities: dict[tuple[str, int], str] = {}
+    priorities: dict[tuple[str, int], Item] = {}
+    by_id = {item.id: item for item in sheet.items}
     for item in sheet.items:
         where = f"[[item]] {item.id}"
         faults.extend(_check_item(item, where, known))
         if item.id in seen:
             faults.append(RuleFault(where, "id", item.id, "is used twice; ids are unique"))
         seen[item.id] = item.tier
-        other = priorities.setdefault((item.tier, item.priority), item.id)
-        if other != item.id:
-            faults.append(RuleFault(where, "priority", item.priority, f"{other} has it; unique in a tier"))
+        other = priorities.setdefault((item.tier, item.priority), item)
+        # An overlay stands where its base would: the two never speak in one place.
+        if other is not item and (root_of(item, by_id) != root_of(other, by_id)):
+            faults.append(RuleFault(where, "priority", item.priority, f"{other.id} has it; unique in a tier"))
     for item in sheet.items:
         faults.extend(
             RuleFault(f"[[item]] {item.id}", "overrides", other, "no item has this id")
             for other in item.overrides
             if other not in seen
         )
+    faults.extend(overlay_faults(sheet, by_id))
+    faults.extend(
+        RuleFault(f"[[item]] {item.id}", "flips", flip.to, "no item has this id")
+        for item in sheet.items
+        for flip in item.flips
+        if flip.to not in seen
+    )
     faults.extend(
         RuleFault(f"[[example]] {row.text[:20]}", "item", row.item, "no item has this id")
         for row in sheet.examples
         if row.item and row.item not in seen
+    )
+    dated = {(head.layer, head.division): head.dated for head in sheet.heads}
+    faults.extend(
+        RuleFault(f"[[item]] {item.id}", "until", item.until, f"ended before its list was issued ({issued})")
+        for item in sheet.items
+        if item.until and (issued := dated.get((item.layer, item.division))) and item.until < issued
     )
     if sum(tier == "last" for tier in seen.values()) != 1:
         faults.append(RuleFault("rulebook", "tier", "last", "exactly one catch-all item must close the book"))

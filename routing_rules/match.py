@@ -237,12 +237,15 @@ def _decision(item: Item, danger: bool, confidence: float, line: Line, hints: Hi
         return Decision.accept if item.platform == line.value else Decision.transfer
     if confidence < HUMAN_BELOW:
         return Decision.human
+    if item.contested:
+        # The sources disagree: the platforms settle it on the line, or a person decides which door to name.
+        if item.platform in {"none", "other"}:
+            return Decision.human
+        return Decision.three_way if not hints.caller_gone else Decision.hand_over
     if len(acting) > 1:
         return Decision.dual
     if item.platform in {"none", "other"}:
         return Decision.guide
-    if item.contested:
-        return Decision.three_way if not hints.caller_gone else Decision.hand_over
     if item.platform == line.value:
         return Decision.accept
     return Decision.hand_over if hints.caller_gone else Decision.transfer

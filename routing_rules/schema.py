@@ -149,6 +149,14 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     unless: tuple[str, ...] = ()
 
 
+class Flip(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A condition that turns the item into another one: in words, to which item, and a call that shows it."""
+
+    said: str = msgspec.field(name="if")
+    to: str
+    example: str
+
+
 class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One line of a responsibility list.
 
@@ -157,7 +165,11 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     facts at the head of the text, the others any mention. `dual` are lines that act at once beside the
     platform, `tell` those that are told. `words` are the item's own: a fact `words/ID` is made of them, and it
     is one more alternative. `alone` items speak only when no ordinary item
-    does. `source` is a document or an address, or `basis` says "clause".
+    does. `source` is a document or an address, or `basis` says "clause". `flips` are what turns it into another item.
+
+    An overlay (a list with a narrower division) adds items of its own, overrides one (`base` names it; what is given
+    here replaces what stands there) or narrows one (`base` with `only`: there the item holds in these cases only,
+    besides what `unless` adds). In its division the base itself is then silent.
     """
 
     id: str
@@ -188,6 +200,9 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     since: dt.date | None = None
     until: dt.date | None = None
     examples: tuple[str, ...] = ()
+    flips: tuple[Flip, ...] = ()
+    base: str = ""
+    only: tuple[str, ...] = ()
     layer: str = ""
     division: str = ""
 

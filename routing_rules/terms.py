@@ -3,7 +3,7 @@
 from routing_rules.lexicon import ANY, HEAD, LIVE, PAST, PLANES, SUPPOSED, Lexicon
 from routing_rules.schema import TIERS, Item
 
-_PLANE_OF_TIER = {
+PLANE_OF_TIER = {
     "gate": LIVE,
     "about": ANY,
     "police": HEAD,
@@ -82,7 +82,7 @@ def compile_terms(items: tuple[Item, ...], lexicon: Lexicon) -> Terms:
         facts: list[int] = []
         for wanted, plane, name in parsed:
             number = lexicon.numbers[name]
-            bit = lexicon.bits[_PREFIX[plane] if plane else _PLANE_OF_TIER[item.tier]][number]
+            bit = lexicon.bits[_PREFIX[plane] if plane else PLANE_OF_TIER[item.tier]][number]
             if wanted:
                 needed |= bit
                 facts.append(number)

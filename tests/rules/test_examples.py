@@ -4,18 +4,17 @@ import datetime as dt
 
 import pytest
 
-from routing_rules.lint import SERIOUS, judge, lint
+from routing_rules.lint import SERIOUS, judge, lint, proofs
 from routing_rules.schema import Example
 from tests.rules.shipped import MORNING, book
 
-OF_ITEMS = [
-    (Example(text=text, item=item.id), item.division) for item in book().sheet.items for text in item.examples
-]
-OF_FILES = [(example, "") for example in book().sheet.examples]
+PROOFS = list(proofs(book(), MORNING.date()))
 
 
 @pytest.mark.parametrize(
-    ("example", "division"), OF_ITEMS + OF_FILES, ids=[row.text[:24] for row, _ in OF_ITEMS + OF_FILES]
+    ("example", "division"),
+    [(example, division) for _, example, division in PROOFS],
+    ids=[example.text[:24] for _, example, _ in PROOFS],
 )
 def test_an_example_comes_out_as_its_list_says(example: Example, division: str) -> None:
     assert judge(book(), MORNING, example, division) is None

@@ -83,9 +83,10 @@ def test_what_no_list_knows_goes_to_a_person_and_never_silently_to_the_hotline()
         ("烧烤摊上打起来了,有人头上流血", Line.hotline, Decision.dual),
         ("仓库起火了", Line.police, Decision.transfer),
         ("上个月被人冒充客服骗走了两万块钱", Line.hotline, Decision.transfer),
-        ("广场舞音响开得太大,劝了也不听", Line.hotline, Decision.dual),
+        ("广场舞音响开得太大,劝了也不听", Line.hotline, Decision.three_way),
         ("帮我买包烟送上来", Line.police, Decision.guide),
-        ("有辆车停在我车位上,没留电话", Line.police, Decision.guide),
+        ("有辆车停在我车位上,没留电话", Line.police, Decision.human),
+        ("我的车坏在高速上了,怎么叫拖车", Line.police, Decision.guide),
     ],
 )
 def test_the_decision_is_relative_to_the_asking_line(text: str, line: Line, expected: Decision) -> None:
