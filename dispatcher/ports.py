@@ -34,7 +34,16 @@ class Inbox(Protocol):
 
 
 class TryLater(Exception):
-    """Not known to have happened: ask again with the same key."""
+    """Not known to have happened: ask again with the same key.
+
+    Args:
+        until: nothing failed, it only has to wait until this instant (a quiet hour, a receipt still to come): asking
+            again then uses up no patience.
+    """
+
+    def __init__(self, why: str, *, until: datetime | None = None) -> None:
+        super().__init__(why)
+        self.until = until
 
 
 class GiveUp(Exception):

@@ -21,6 +21,7 @@ from dispatcher.lists import (
 )
 from dispatcher.settings import Data
 from routing_rules.calendar_files import load_calendars
+from routing_rules.notices import compile_notices
 from routing_rules.policy import Policy, compile_policy
 
 T = TypeVar("T")
@@ -44,8 +45,9 @@ def build_library(data: Data, division: str, earlier: Sequence[Policy] = ()) -> 
     calendars = _try(lambda: Calendars(load_calendars(files_of("calendars", data.calendars))), faults)
     places = _try(lambda: load_places(data), faults)
     organisation = _try(lambda: load_organisation(data, places), faults) if places else None
+    notices = _try(lambda: compile_notices(files_of("notices", data.notices)), faults)
     directory = _try(lambda: load_directory(data, places), faults) if places else None
-    if not (book and policy and calendars and places and organisation is not None and directory):
+    if not (book and policy and calendars and places and organisation is not None and directory and notices):
         raise ExceptionGroup("the lists cannot be used", faults)
     return Library(
         book=book,
@@ -55,6 +57,7 @@ def build_library(data: Data, division: str, earlier: Sequence[Policy] = ()) -> 
         directory=directory,
         places=places,
         home=division,
+        notices=notices,
     )
 
 

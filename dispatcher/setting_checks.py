@@ -84,6 +84,7 @@ _CHECKS: Mapping[str, Callable[[object], None]] = {
     "data.directory": _folder,
     "data.organisation": _folder,
     "data.policy": _folder,
+    "data.notices": _folder,
     "data.cache": _cache,
     "notices.webhook_url": _web_url,
     "notices.secret_file": _readable,

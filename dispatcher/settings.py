@@ -112,6 +112,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     directory: Annotated[Path | None, _FOLDER]
     organisation: Annotated[Path | None, _FOLDER]
     policy: Annotated[Path | None, _FOLDER]
+    notices: Annotated[Path | None, _FOLDER]
     cache: Annotated[
         Path | None, Meta(description="目录（不存在则建立），或留空 / a folder (made when missing), or empty")
     ]
@@ -133,7 +134,16 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notices(msgspec.Struct, frozen=True, kw_only=True):
-    """Where notices and alarms are posted; an empty address posts nowhere. The key signs what is posted."""
+    """Where notices and alarms are posted; an empty address posts nowhere. The key signs what is posted.
+
+    ``language`` is that of text messages and calls, which carry one; ``sign`` says who writes, ``neutral_sign`` stands
+    in its place where that must not be said.
+    """
+
+    language: Annotated[Literal["zh-CN", "en"], Meta(description="zh-CN, en")]
+    sign: Annotated[str, Meta(min_length=1, max_length=20, description="1–20 个字 / 1–20 signs")]
+    neutral_sign: Annotated[str, Meta(max_length=20, description="至多 20 个字 / at most 20 signs")]
+    sms_parts: Annotated[int, Meta(ge=1, le=20, description="1–20")]
 
     webhook_url: Annotated[
         str, Meta(description="http(s):// 开头的网址，或留空 / an http(s):// address, or empty")
@@ -144,7 +154,7 @@ class Notices(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         shown = "***" if self.webhook_url else ""  # robots of chat services carry their token in the path
-        return f"Notices(webhook_url={shown!r}, secret_file={self.secret_file!r})"
+        return f"Notices(webhook_url={shown!r}, secret_file={self.secret_file!r}, sign={self.sign!r})"
 
 
 class Logging(msgspec.Struct, frozen=True, kw_only=True):

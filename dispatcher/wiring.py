@@ -28,7 +28,8 @@ from adapters.http_api.queries import plain_number
 from adapters.http_api.services import Services
 from adapters.linkage.inbound import LocalLink, served_by
 from adapters.linkage.outbound import LinkageCarrier
-from adapters.notice.outbound import CARRIED, DeskCarrier, WebhookCarrier
+from adapters.notice.connect import NOTHING, connect, unreachable
+from adapters.notice.post import CARRIED, Post
 from dashboards.live import Live
 from dashboards.page import LivePage
 from dispatcher.data_files import files_of
@@ -59,6 +60,7 @@ from dispatcher.store.listen import Listener
 from dispatcher.store.merkle import anchor, write_anchor
 from dispatcher.store.numbers import Numbers
 from dispatcher.store.outbox import Outbox
+from dispatcher.store.receipts import Receipts
 from dispatcher.store.releases import Release, Releases
 from dispatcher.store.rows import BatchSeen
 from dispatcher.store.tables import Deadlines
@@ -149,15 +151,23 @@ def _linkage(core: Core) -> Built:
 
 
 def _notice(core: Core) -> Built:
-    reads, notices = OutgoingCases(core.database, core.vault), core.settings.notices
     # What is only rehearsed on another clock tells nobody outside.
-    if not notices.webhook_url or not isinstance(core.clock, SystemClock):
-        return Built(attached=Attached(kind="notice"), carrier=DeskCarrier(reads, core.clock))
-    secret = notices.secret_file.read_bytes().strip() if notices.secret_file else b""
-    carrier = WebhookCarrier(
-        notices.webhook_url, secret, reads, core.library, core.clock, base=core.settings.http.base
+    outside = isinstance(core.clock, SystemClock)
+    connected = connect(core.settings, core.clock) if outside else NOTHING
+    if outside and (faults := unreachable(core.library(), connected.channels)):
+        raise WiringFault("\n  ".join(faults))
+    post = Post(
+        connected.channels,
+        OutgoingCases(core.database, core.vault),
+        Receipts(core.database),
+        core.inbox,
+        core.library,
+        core.clock,
+        digest=core.vault.number_digest,
+        voice=connected.voice,
+        base=core.settings.http.base,
     )
-    return Built(attached=Attached(kind="notice"), carrier=carrier)
+    return Built(attached=Attached(kind="notice"), carrier=post)
 
 
 def _live_page(core: Core) -> Built:
@@ -520,6 +530,7 @@ def _with_policies(library: Library, earlier: Iterable[Policy]) -> Library:
         directory=library.directory,
         places=library.places,
         home=library.home,
+        notices=library.notices,
     )
 
 

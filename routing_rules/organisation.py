@@ -5,20 +5,31 @@ Units are named by their unified social credit code (GB 32100) and divisions by 
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, time, timedelta, timezone
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
 import msgspec
 
+from routing_rules.duty import Contact, Duty, Person, Roster, contact_of, duty_of, phone_at, roster_faults
 from routing_rules.places import Places
 from routing_rules.strict import DataFault, read_row, refuse, tables_of
 from routing_rules.unit_codes import division_code_fault, unit_code_fault
 
 SCHEMA = "organisation-1"
 
-# Legal time; duty rosters are only asked about the present (no summer time since 1992).
-_LEGAL = timezone(timedelta(hours=8), "Asia/Shanghai")
+__all__ = [
+    "KINDS",
+    "SCHEMA",
+    "Contact",
+    "Duty",
+    "Organisation",
+    "Person",
+    "Rank",
+    "Roster",
+    "Unit",
+    "UnknownUnit",
+]
 
 # The vocabulary of owners that the responsibility lists use: id → the short Chinese name shown on screens.
 KINDS: Mapping[str, str] = {
@@ -79,28 +90,6 @@ class Rank(StrEnum):
     STATION = "station"
 
 
-class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Somebody on a roster."""
-
-    name: str
-    phone: str
-
-
-_NOBODY = Person(name="", phone="")
-
-
-class Roster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who can be rung. ``hours`` (legal time, "24h" or "HH:MM-HH:MM") are those of ``phone``; outside them
-    ``night_phone`` answers, and where there is none the superior's roster. Leaders and deputies take turns by the week,
-    changing on Monday."""
-
-    phone: str
-    leaders: tuple[Person, ...]
-    deputies: tuple[Person, ...]
-    night_phone: str = ""
-    hours: str = "24h"
-
-
 class Unit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One unit. ``parent`` is the superior's code, "" at the top; ``platform`` is the line platform it runs, if any."""
 
@@ -112,18 +101,6 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     parent: str = ""
     platform: str = ""
     rank: Rank = Rank.DEPARTMENT
-
-
-class Duty(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is on duty at an instant; ``unit`` is whose roster it is (a superior's when the unit has nobody then). A name
-    and a phone are empty where nobody stands on the roster."""
-
-    unit: str
-    phone: str
-    leader: str
-    leader_phone: str
-    deputy: str
-    deputy_phone: str
 
 
 class UnknownUnit(LookupError):
@@ -144,6 +121,7 @@ class Organisation:
         self._units = {unit.code: unit for unit in units}
         self._heads: dict[tuple[str, str], Unit] = {}
         self._children: dict[str, list[Unit]] = {}
+        self._runs: dict[str, Unit] = {}
         current: dict[str, str] = {}  # a division as units write it → its code in force
         for unit in self._units.values():
             if unit.rank is Rank.DEPARTMENT:
@@ -152,6 +130,8 @@ class Organisation:
                     current[written] = places.division(written).code if places.knows(written) else written
                 self._heads.setdefault((unit.kind, current[written]), unit)
             self._children.setdefault(unit.parent, []).append(unit)
+            if unit.platform:
+                self._runs.setdefault(unit.platform, unit)
 
     def __len__(self) -> int:
         return len(self._units)
@@ -210,49 +190,28 @@ class Organisation:
         """Who is on duty for a unit at the aware instant ``at``. Raises UnknownUnit, and ValueError without a zone."""
         if at.tzinfo is None:
             raise ValueError(f"at = {at!r}: give the instant with its zone")
-        local = at.astimezone(_LEGAL)
         unit = self.unit(code)
-        phone = _phone_at(unit.roster, local.time())
+        phone = phone_at(unit.roster, at)
         while not phone and unit.parent:
             unit = self.unit(unit.parent)
-            phone = _phone_at(unit.roster, local.time())
-        roster = unit.roster
-        week = (local.date().toordinal() - 1) // 7  # day 1 was a Monday
-        leader = roster.leaders[week % len(roster.leaders)] if roster.leaders else _NOBODY
-        deputy = roster.deputies[week % len(roster.deputies)] if roster.deputies else _NOBODY
-        return Duty(
-            unit=unit.code,
-            # at the very top and out of hours the day phone is the only one there is
-            phone=phone or roster.phone,
-            leader=leader.name,
-            leader_phone=leader.phone,
-            deputy=deputy.name,
-            deputy_phone=deputy.phone,
-        )
+            phone = phone_at(unit.roster, at)
+        # at the very top and out of hours the day phone is the only one there is
+        return duty_of(unit.code, unit.roster, phone or unit.roster.phone, at)
+
+    def contact(self, role: str, code: str, at: datetime) -> Contact:
+        """Who is reached in a role at a unit at the aware instant ``at``, and by what; who stands in where the one
+        meant is absent. Empty where nobody can be. Raises UnknownUnit, and ValueError without a zone."""
+        duty = self.on_duty(code, at)
+        return contact_of(role, self.unit(code).roster, self.unit(duty.unit).roster, duty, at)
+
+    def running(self, platform: str) -> Unit | None:
+        """The unit that runs a line platform, None where the organisation has none: its roster is the platform's."""
+        return self._runs.get(platform)
 
     def digest(self) -> str:
         """sha256 over the units in code order: the organisation's version."""
         ordered = [self._units[code] for code in sorted(self._units)]
         return sha256(msgspec.json.encode(ordered, order="deterministic")).hexdigest()
-
-
-def _phone_at(roster: Roster, clock: time) -> str:
-    hours = _hours(roster.hours)
-    if hours is None:
-        return roster.phone
-    opens, closes = hours
-    inside = opens <= clock < closes if opens < closes else clock >= opens or clock < closes
-    return roster.phone if inside else roster.night_phone
-
-
-def _hours(hours: str) -> tuple[time, time] | None:
-    """None for "24h". Raises ValueError for what is no span of hours."""
-    if hours == "24h":
-        return None
-    opens, closes = (time.fromisoformat(part) for part in hours.split("-"))
-    if opens == closes or opens.tzinfo or closes.tzinfo:
-        raise ValueError(hours)
-    return opens, closes
 
 
 def compile_organisation(files: Mapping[str, bytes], places: Places) -> Organisation:
@@ -301,26 +260,9 @@ def faults_of_units(listed: Iterable[tuple[str, Unit]], places: Places) -> list[
             if first.code != unit.code:
                 remedy = f"{first.name} is this division's department of the kind already; make one of them a section"
                 faults.append(DataFault(where, "kind", unit.kind, remedy))
-        faults.extend(_roster_faults(where, unit.roster))
+        faults.extend(roster_faults(where, unit.roster))
     for where, unit in listed:
         faults.extend(_tree_faults(where, unit, known, places))
-    return faults
-
-
-def _roster_faults(where: str, roster: Roster) -> list[DataFault]:
-    faults: list[DataFault] = []
-    if not roster.phone:
-        faults.append(DataFault(where, "roster.phone", "", "give the duty phone; an urgent case rings it"))
-    for field, people in (("roster.leaders", roster.leaders), ("roster.deputies", roster.deputies)):
-        if not people:
-            faults.append(
-                DataFault(where, field, [], "name at least one; the duty ladder ends with a person")
-            )
-        faults.extend(DataFault(where, field, who.name, "give a phone") for who in people if not who.phone)
-    try:
-        _hours(roster.hours)
-    except ValueError:
-        faults.append(DataFault(where, "roster.hours", roster.hours, '"24h" or "HH:MM-HH:MM" in legal time'))
     return faults
 
 

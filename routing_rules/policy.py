@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from routing_rules.notices import channels_fault
 from routing_rules.ruling import Urgency
 from routing_rules.strict import DataFault, read_row, refuse, tables_of
 
@@ -85,7 +86,11 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rung(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a ladder: ``after`` natural time, or ``after_days`` working days at ``at`` wall-clock."""
+    """One step of a ladder: ``after`` natural time, or ``after_days`` working days at ``at`` wall-clock.
+
+    ``channels``: how its notices go out, each way only when those before it failed; empty for the recipient's own
+    (`routing_rules.notices`).
+    """
 
     id: str
     name: str
@@ -94,6 +99,7 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True):
     after: timedelta | None
     after_days: int | None
     at: time
+    channels: tuple[str, ...] = ()
 
 
 class Ladder(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,6 +201,7 @@ class _RungRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     after: str = ""
     after_days: int | None = None
     at: str = ""
+    channels: tuple[str, ...] = ()
 
 
 class _LadderRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -389,6 +396,8 @@ class _Reading:
             for recipient in rung.to:
                 if recipient not in RECIPIENTS:
                     self._fault(spot, "to", recipient, f"unknown; recipients are {', '.join(RECIPIENTS)}")
+            if fault := channels_fault(rung.channels):
+                self._fault(spot, "channels", list(rung.channels), fault)
             if any(other.id == rung.id for other in rungs):
                 self._fault(spot, "id", rung.id, "is used twice in this ladder")
             rungs.append(
@@ -400,6 +409,7 @@ class _Reading:
                     after=timedelta(0) if rung.after == "0" else self._duration(spot, "after", rung.after),
                     after_days=rung.after_days,
                     at=(self._time(spot, "at", rung.at) if rung.at else None) or time(9, 0),
+                    channels=rung.channels,
                 )
             )
         for kind in ("after", "after_days"):

@@ -13,13 +13,21 @@ import msgspec
 
 
 class Party(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is meant: a role at a unit or platform, its name, and the number on duty now ("" where nobody is named)."""
+    """Who is meant: a role at a unit or platform, its name, and how it is reached now ("" where it is not).
+
+    ``mobile`` takes text messages. ``person`` is whoever is on duty, ``stands_in`` the role that answers for one who is
+    absent. A platform without a roster is reached by its own line's number, which nobody rings to tell it something.
+    """
 
     role: str
     unit: str = ""
     platform: str = ""
     name: str = ""
     phone: str = ""
+    mobile: str = ""
+    email: str = ""
+    person: str = ""
+    stands_in: str = ""
 
 
 class Words(msgspec.Struct, frozen=True, kw_only=True):

@@ -76,6 +76,20 @@ SUBJECTS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
+SMS: Final = "[{sign}] {body}"
+"""A text message, its sender first (mainland gateways refuse one without)."""
+PHONE: Final = "This is {sign}. {body} I repeat: {body} Press {key} to confirm that you heard this."
+"""What is read to whoever answers the duty telephone."""
+SPOKEN_NUMBER: Final = "number {count} of {year}"
+"""A case number as it is said aloud."""
+CUT: Final = "{body}… Ask at {line} for the rest."
+"""A message too long for its channel says so."""
+CHANNEL_WORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"sms": (SMS, CUT), "phone": (PHONE, SPOKEN_NUMBER)}
+)
+"""What a channel puts around the words of a template (message context: the channel)."""
+
+
 class Language:
     """One language's words."""
 
@@ -86,6 +100,11 @@ class Language:
     def say(self, context: str, message: str, **places: str) -> str:
         """The message in this language, its places filled."""
         return self._translations.pgettext(context, message).format(**places)
+
+
+def language_of(tag: str) -> Language:
+    """The words of one language. Raises KeyError for a tag that there is none of."""
+    return {one.tag: one for one in languages()}[tag]
 
 
 @cache

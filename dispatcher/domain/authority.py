@@ -77,6 +77,8 @@ ROLES: dict[type[Command], frozenset[Role]] = {
     c.ClosePoliceOrder: POLICE,
     c.ExpireDeadline: MACHINE,
     c.ReportNoticeFailed: MACHINE,
+    c.ReportNoticeDiverted: MACHINE,
+    c.ReportNoticeConfirmed: MACHINE,
     c.HoldCase: frozenset({Role.AUDIT_ADMIN, Role.SECURITY_ADMIN}),
     c.ReleaseHold: frozenset({Role.AUDIT_ADMIN, Role.SECURITY_ADMIN}),
     c.EraseCase: frozenset({Role.AUDIT_ADMIN, Role.SYSTEM}),

@@ -467,6 +467,24 @@ class ReportNoticeFailed(CaseCommand, frozen=True, kw_only=True, tag="report-not
     reason: str
 
 
+class ReportNoticeDiverted(CaseCommand, frozen=True, kw_only=True, tag="report-notice-diverted"):
+    """通知改道:the channel that a notice should have taken failed, and another one carried it."""
+
+    to: str
+    template: str
+    wanted: str
+    carried: str
+    reason: str
+
+
+class ReportNoticeConfirmed(CaseCommand, frozen=True, kw_only=True, tag="report-notice-confirmed"):
+    """通知确认:a person who was rung confirmed by key that they heard it. It signs for nothing."""
+
+    to: str
+    template: str
+    channel: str
+
+
 class HoldCase(CaseCommand, frozen=True, kw_only=True, tag="hold-case"):
     """法定保全:a legal hold stops erasure."""
 
@@ -546,6 +564,8 @@ AnyCommand = (
     | ClosePoliceOrder
     | ExpireDeadline
     | ReportNoticeFailed
+    | ReportNoticeDiverted
+    | ReportNoticeConfirmed
     | HoldCase
     | ReleaseHold
     | EraseCase

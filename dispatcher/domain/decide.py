@@ -163,6 +163,10 @@ def _dispatch(draft: Draft, command: c.AnyCommand, other: Draft | None) -> None:
             closing.close_police(draft, command)
         case c.ReportNoticeFailed():
             due.notice_failed(draft, command)
+        case c.ReportNoticeDiverted():
+            due.notice_diverted(draft, command)
+        case c.ReportNoticeConfirmed():
+            due.notice_confirmed(draft, command)
         case c.HoldCase():
             closing.hold(draft, command)
         case c.ReleaseHold():

@@ -17,7 +17,10 @@ class Recipient(Record, frozen=True, kw_only=True):
 
 
 class Notify(Effect, frozen=True, kw_only=True, tag="notify.1"):
-    """Tell a person of a unit or platform something about a case. ``template`` names the words."""
+    """Tell a person of a unit or platform something about a case. ``template`` names the words.
+
+    ``channels``: how, by the rung of the case's own policy; empty for the recipient's usual way.
+    """
 
     case: UUID
     number: str
@@ -26,6 +29,7 @@ class Notify(Effect, frozen=True, kw_only=True, tag="notify.1"):
     clock: str = ""
     milestone: str = ""
     level: int = 0
+    channels: tuple[str, ...] = ()
 
     def receiver(self) -> str:
         return f"{self.to.unit or self.to.platform}/{self.to.role}"

@@ -448,6 +448,20 @@ class NoticeFailed(Event, frozen=True, kw_only=True, tag="notice-failed.1"):
     reason: str
 
 
+class NoticeDiverted(Event, frozen=True, kw_only=True, tag="notice-diverted.1"):
+    to: str
+    template: str
+    wanted: str
+    carried: str
+    reason: str
+
+
+class NoticeConfirmed(Event, frozen=True, kw_only=True, tag="notice-confirmed.1"):
+    to: str
+    template: str
+    channel: str
+
+
 class LegalHoldSet(Event, frozen=True, kw_only=True, tag="legal-hold-set.1"):
     reason: Said
 
@@ -537,6 +551,8 @@ AnyEvent = (
     | PoliceArrived
     | PoliceFedBack
     | NoticeFailed
+    | NoticeDiverted
+    | NoticeConfirmed
     | LegalHoldSet
     | LegalHoldReleased
     | PersonalDataErased

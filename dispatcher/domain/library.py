@@ -9,6 +9,7 @@ from dispatcher.domain.worktime import Calendar, Calendars
 from routing_rules.directory import Directory
 from routing_rules.loader import Rulebook
 from routing_rules.match import rule
+from routing_rules.notices import NoticeRules
 from routing_rules.organisation import Organisation, Unit
 from routing_rules.places import Places
 from routing_rules.policy import Clock, Policy
@@ -45,6 +46,7 @@ class Library:
         "calendars",
         "directory",
         "home",
+        "notices",
         "organisation",
         "places",
         "policy",
@@ -60,6 +62,7 @@ class Library:
         directory: Directory,
         places: Places,
         home: str = "630000",
+        notices: NoticeRules | None = None,
     ) -> None:
         self.book = book
         self.calendars = calendars
@@ -67,6 +70,7 @@ class Library:
         self.directory = directory
         self.places = places
         self.home = home
+        self.notices = notices or NoticeRules()
         self._indexes: dict[str, ClockIndex] = {}
         for policy in policies:
             self._indexes[policy.digest] = ClockIndex(policy)

@@ -14,6 +14,8 @@ _ALWAYS: tuple[type[Command], ...] = (
     c.SupplementCase,
     c.ExpireDeadline,
     c.ReportNoticeFailed,
+    c.ReportNoticeDiverted,
+    c.ReportNoticeConfirmed,
     c.HoldCase,
     c.ReleaseHold,
     c.MoveDeadlines,
@@ -107,7 +109,15 @@ ALLOWED: dict[Stage, tuple[type[Command], ...]] = {
     Stage.WITHDRAWN: (*_ALWAYS, c.EraseCase),
 }
 
-FOR_MACHINES: frozenset[type[Command]] = frozenset({c.ExpireDeadline, c.MoveDeadlines, c.ReportNoticeFailed})
+FOR_MACHINES: frozenset[type[Command]] = frozenset(
+    {
+        c.ExpireDeadline,
+        c.MoveDeadlines,
+        c.ReportNoticeFailed,
+        c.ReportNoticeDiverted,
+        c.ReportNoticeConfirmed,
+    }
+)
 """Commands that Liandong itself sends; people are not offered them."""
 
 

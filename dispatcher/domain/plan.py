@@ -135,6 +135,7 @@ def _plan(
         case e.RatingContested():
             yield _to_platform(case, "platform-agent", "rating-contested")
         case e.MilestoneReached(clock=clock, milestone=milestone, told=told, level=level):
+            channels = _channels(case, clock, milestone, library)
             for recipient in told:
                 if recipient == "citizen":
                     yield from _tell(case, "late-apology")
@@ -149,9 +150,22 @@ def _plan(
                         clock=clock,
                         milestone=milestone,
                         level=level,
+                        channels=channels,
                     )
         case _:
             return
+
+
+def _channels(case: Case, clock: str, milestone: str, library: Library) -> tuple[str, ...]:
+    """How the rung reached tells its people, by the policy that the case runs under."""
+    run = case.clock(clock)
+    ladder = library.clocks(case.policy).policy.ladder(run.ladder) if run is not None else None
+    if ladder is None or milestone == "amber":
+        return ()
+    if milestone == "limit":
+        return ladder.rungs[0].channels  # a first rung at once is told with the limit itself
+    rung = milestone.removeprefix("rung:").partition("#")[0]
+    return next((one.channels for one in ladder.rungs if one.id == rung), ())
 
 
 def resolve(case: Case, recipient: str, clock: str = "") -> f.Recipient | None:

@@ -38,6 +38,8 @@ class Outbox(Protocol):
 
     async def try_later(self, delivery: Delivery, next_try: datetime, error: str) -> bool: ...
 
+    async def hold(self, delivery: Delivery, until: datetime, why: str) -> bool: ...
+
     async def dead(self, delivery: Delivery, error: str) -> bool: ...
 
     async def next_try(self) -> datetime | None: ...
@@ -207,6 +209,10 @@ class Relay:
             given_up, why = True, str(error)
         except TryLater as error:
             why = str(error)
+            if error.until is not None:
+                await self._outbox.hold(delivery, error.until, why[:_WHY_LENGTH])
+                self._telemetry.attempt(effect, "held")
+                return
         except TimeoutError:
             why = f"no answer within {self._patience.attempt.total_seconds():g} s"
         except Exception as error:  # noqa: BLE001 - the top of a runtime loop: a broken carrier must not stop the others

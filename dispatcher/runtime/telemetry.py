@@ -84,7 +84,7 @@ class Telemetry:
             self._lateness.observe(max(late_max.total_seconds(), 0.0))
 
     def attempt(self, effect: str, outcome: str) -> None:
-        """An effect was tried: sent, later or dead."""
+        """An effect was tried: sent, later, held or dead."""
         self._sent.labels(effect, outcome).inc()
 
     def ruling(self, item: str, platform: str) -> None:

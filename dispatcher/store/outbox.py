@@ -110,6 +110,25 @@ class Outbox:
         change = _mark(delivery.key, delivery.attempt).values(next_try=next_try, last_error=error[:500])
         return bool(await self._marks([change]))
 
+    async def hold(self, delivery: Delivery, until: datetime, why: str) -> bool:
+        """Not its time yet: look again from ``until`` on, as if this attempt had not been. False: no longer ours."""
+        change = _mark(delivery.key, delivery.attempt).values(
+            next_try=until, attempts=delivery.attempt - 1, last_error=why[:500]
+        )
+        return bool(await self._marks([change]))
+
+    async def look_again(self, key: UUID, now: datetime) -> bool:
+        """Word came about what was sent or is held: its carrier looks at it now. False: there is nothing to look at.
+
+        An effect that counted as sent goes back to the head of its lane; its carrier knows what it did already.
+        """
+        change = (
+            update(_outbox)
+            .where(_outbox.c.key == key, _outbox.c.state.in_((READY, SENT)))
+            .values(state=READY, next_try=now)
+        )
+        return bool(await self._marks([change]))
+
     async def dead(self, delivery: Delivery, error: str) -> bool:
         """It never will arrive: a dead letter, which blocks its lane until a person resends or skips it."""
         change = _mark(delivery.key, delivery.attempt).values(state=DEAD, last_error=error[:500])

@@ -32,6 +32,7 @@ POLICIES = {
     "text": f"{_ALL} OR EXISTS (SELECT 1 FROM stream WHERE stream.id = stream_id)",
     "vault": f"{_ALL} OR EXISTS (SELECT 1 FROM stream WHERE stream.id = stream_id)",
     "vault_key": _ALL,
+    "receipt": f"{_ALL} OR EXISTS (SELECT 1 FROM stream WHERE stream.id = stream_id)",
     "inbox": _ALL,
     "account": _ALL,
     "token": _ALL,

@@ -102,7 +102,8 @@ ON CONFLICT (stream_id) DO UPDATE SET master = excluded.master, wrapped = exclud
 """
 ERASE = """
 WITH t AS (DELETE FROM text WHERE stream_id = ANY($1::uuid[])),
-v AS (DELETE FROM vault WHERE stream_id = ANY($1::uuid[]))
+v AS (DELETE FROM vault WHERE stream_id = ANY($1::uuid[])),
+r AS (UPDATE receipt SET address = NULL, reference = '' WHERE stream_id = ANY($1::uuid[]))
 DELETE FROM vault_key WHERE stream_id = ANY($1::uuid[])
 """
 # The last statement of every batch: the counter row is locked from here to the commit, which makes positions

@@ -55,6 +55,7 @@ UPDATE_STREAM = (
     )
     + " WHERE id = ?"
 )
+CLEAR_RECEIPTS = "UPDATE receipt SET address = NULL, reference = '' WHERE stream_id = ?"
 CLEAR_STREAM = "UPDATE stream SET title = NULL, caller_mac = NULL, erased = ?2 WHERE id = ?1"
 MOVE_DEADLINES = "UPDATE deadline SET platform = ?2, division = ?3 WHERE stream_id = ?1"
 UPSERT_DEADLINE = (
@@ -159,6 +160,7 @@ class SqliteTransaction:
     def _commit(self, c: sqlite3.Connection, rows: Rows) -> int:
         for table in ("text", "vault", "vault_key"):
             c.executemany(f"DELETE FROM {table} WHERE stream_id = ?", [(id_.hex,) for id_ in rows.erased])
+        c.executemany(CLEAR_RECEIPTS, [(id_.hex,) for id_ in rows.erased])
         c.executemany(INSERT_STREAM, _rows(rows.inserts))
         c.executemany(CLEAR_STREAM, _rows(rows.clears))
         c.executemany(UPDATE_STREAM, [[*row[2:], row[0]] for row in _rows(rows.updates)])

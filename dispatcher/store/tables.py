@@ -246,6 +246,42 @@ class Outbox(Table, table=True):
     sent_at: datetime | None = _at(nullable=True)
 
 
+class Receipts(Table, table=True):
+    """What became of a notice on one channel: why it was not sent there, or whether it arrived.
+
+    ``key`` is the effect's own. ``address`` is a keyed digest, for counting what one receiver is sent; ``reference`` the
+    gateway's name for the message; ``until`` how long word of its arrival is waited for.
+    """
+
+    __tablename__ = "receipt"
+    __table_args__ = (
+        Index("ix_receipt_address", "channel", "address", "sent_at"),
+        Index(
+            "ix_receipt_reference",
+            "channel",
+            "reference",
+            postgresql_where=text("reference <> ''"),
+            sqlite_where=text("reference <> ''"),
+        ),
+        Index("ix_receipt_stream", "stream_id"),
+    )
+
+    key: UUID = _id(primary_key=True)
+    channel: str = _word(primary_key=True)
+    stream_id: UUID = _id()
+    role: str = _word()
+    name: str = _word()
+    address: bytes | None = _bytes(nullable=True)
+    state: str = _word()
+    why: str = _word()
+    tries: int
+    parts: int
+    reference: str = _word()
+    at: datetime = _at()
+    sent_at: datetime | None = _at(nullable=True)
+    until: datetime | None = _at(nullable=True)
+
+
 class Inbox(Table, table=True):
     """Message ids that were taken, with what was answered. Kept for 30 days at least."""
 

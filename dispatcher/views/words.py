@@ -135,6 +135,8 @@ EVENTS: Mapping[str, Words] = {
     "police-arrived": Words("到场", "police arrived"),
     "police-fed-back": Words("处警反馈", "police fed back"),
     "notice-failed": Words("通知未达", "a notice was not delivered"),
+    "notice-diverted": Words("通知改道", "a notice went another way"),
+    "notice-confirmed": Words("通知已确认", "a person confirmed hearing a notice"),
     "legal-hold-set": Words("法定保全", "legal hold set"),
     "legal-hold-released": Words("解除保全", "legal hold released"),
     "personal-data-erased": Words("个人信息到期销毁", "personal data erased"),

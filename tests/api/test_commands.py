@@ -82,6 +82,7 @@ async def test_a_case_that_is_not_there_is_refused_for_every_command(api: Api) -
 async def test_every_command_of_people_and_systems_has_its_endpoint(api: Api) -> None:
     document = (await api.ask("GET", "/api/openapi.json")).json
     machine = {"expire-deadline", "report-notice-failed", "register-case"}
+    machine |= {"report-notice-diverted", "report-notice-confirmed"}
 
     paths = {path.rpartition("/")[2] for path in document["paths"] if "/cases/{case}/" in path}
 

@@ -21,31 +21,29 @@ from adapters.notice.fakes import (
     RejectingReceiver,
     SlowReceiver,
 )
-from adapters.notice.outbound import DeskCarrier, WebhookCarrier, signature
+from adapters.notice.post import Post
+from adapters.notice.webhook import WebhookChannel, signature
 from dispatcher.domain import commands as c
 from dispatcher.domain.effects import AlertLine, Notify, PassOrder, Recipient, TellCitizen
-from dispatcher.domain.stream import Effect, StreamRef
 from dispatcher.domain.values import Personal, SafeContact
-from dispatcher.ports import Delivery, GiveUp, TryLater
+from dispatcher.ports import GiveUp, TryLater
 from dispatcher.views.notices import list_notices
-from dispatcher.views.outgoing import OutgoingCases
 from dispatcher.views.viewing import Viewer
 from dispatcher.wiring import Core
 from tests.contracts.conftest import MONDAY
+from tests.support.posting import KEY, by, delivery, post_of
 from tests.support.world import HOTLINE, World, agent, clerk, instead, library, unit_of, world
 
-KEY = UUID("3d0f7c7a-0000-4000-8000-000000000001")
 SECRET = b"a secret shared with the receiver"
 
 
-def delivery(effect: Effect, case: UUID, attempt: int = 1) -> Delivery:
-    return Delivery(key=KEY, ref=StreamRef("case", case), effect=effect, attempt=attempt)
+def webhook(liandong: World, url: str, *, answer_within: timedelta = timedelta(seconds=5)) -> Post:
+    channel = WebhookChannel(url, SECRET, liandong.clock, answer_within=answer_within)
+    return post_of(liandong.core, {"webhook": channel}, rules=by("webhook"))
 
 
-def webhook(liandong: World, url: str, *, answer_within: timedelta = timedelta(seconds=5)) -> WebhookCarrier:
-    return WebhookCarrier(
-        url, SECRET, liandong.cases, liandong.core.library, liandong.clock, answer_within=answer_within
-    )
+def desk(liandong: World) -> Post:
+    return post_of(liandong.core, {})
 
 
 async def told(liandong: World, **more: Any) -> tuple[UUID, str]:
@@ -67,7 +65,7 @@ async def test_a_notice_arrives_once_however_often_it_is_sent(liandong: World) -
         await carrier.deliver(delivery(notify(case, number), case, attempt=2))
 
         assert list(receiver.taken) == [str(KEY)]
-        assert len(receiver.heard) == 2
+        assert len(receiver.heard) == 1  # the second sender knew that it was taken
 
 
 async def test_the_signature_proves_body_and_instant(liandong: World) -> None:
@@ -145,8 +143,7 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_key(liandong: Wor
 @pytest.mark.parametrize("kind", ["desk", "webhook"])
 async def test_neither_carrier_takes_what_is_not_a_notice(liandong: World, kind: str) -> None:
     case, number = await told(liandong)
-    desk = DeskCarrier(liandong.cases, liandong.clock)
-    carrier = desk if kind == "desk" else webhook(liandong, "http://127.0.0.1:9/")
+    carrier = desk(liandong) if kind == "desk" else webhook(liandong, "http://127.0.0.1:9/")
     order = PassOrder(case=case, number=number, origin=HOTLINE, to="110-630102", kind="transfer")
 
     with pytest.raises(GiveUp, match="PassOrder"):
@@ -160,8 +157,7 @@ async def test_neither_carrier_takes_what_is_not_a_notice(liandong: World, kind:
 async def test_a_citizen_who_must_not_be_written_to_is_not(liandong: World, kind: str) -> None:
     case, number = await told(liandong, safe_contact=SafeContact(texts=False))
     async with Receiver() as receiver:
-        desk = DeskCarrier(liandong.cases, liandong.clock)
-        carrier = desk if kind == "desk" else webhook(liandong, receiver.url)
+        carrier = desk(liandong) if kind == "desk" else webhook(liandong, receiver.url)
 
         with pytest.raises(GiveUp, match="safe contact"):
             await carrier.deliver(delivery(TellCitizen(case=case, number=number, template="closed"), case))
@@ -175,8 +171,9 @@ async def test_outside_the_agreed_hours_the_message_waits(liandong: World) -> No
     async with Receiver() as receiver:
         carrier = webhook(liandong, receiver.url)
 
-        with pytest.raises(TryLater, match="between 12:00 and 14:00"):
+        with pytest.raises(TryLater, match="between 12:00 and 14:00") as early:
             await carrier.deliver(delivery(effect, case))
+        assert early.value.until == MONDAY.replace(hour=12)
         await liandong.clock.advance(MONDAY.replace(hour=12))
         await carrier.deliver(delivery(effect, case, attempt=2))
 
@@ -294,9 +291,9 @@ async def test_another_units_desk_reads_nothing_of_it(liandong: World) -> None:
 async def test_a_notice_given_up_is_on_the_cases_record(fresh_url: str, tmp_path: Path) -> None:
     async with RejectingReceiver() as receiver:
 
-        def make(core: Core) -> WebhookCarrier:
-            reads = OutgoingCases(core.database, core.vault)
-            return WebhookCarrier(receiver.url, SECRET, reads, core.library, core.clock)
+        def make(core: Core) -> Post:
+            channels = {"webhook": WebhookChannel(receiver.url, SECRET, core.clock)}
+            return post_of(core, channels, rules=by("webhook"))
 
         async with world(fresh_url, tmp_path, MONDAY, specs=instead("notice", make)) as liandong:
             case, _ = await told(liandong)
@@ -305,7 +302,7 @@ async def test_a_notice_given_up_is_on_the_cases_record(fresh_url: str, tmp_path
             await liandong.send()
 
             (letter,) = await liandong.core.outbox.dead_letters()
-            assert letter.last_error == "the receiver answered 422"
+            assert letter.last_error == "webhook: the receiver answered 422"
             async with liandong.core.database.looking() as connection:
                 kinds = await connection.exec_driver_sql(
                     "SELECT kind FROM event ORDER BY position DESC LIMIT 1"

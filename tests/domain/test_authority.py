@@ -82,6 +82,8 @@ MATRIX: dict[str, set[Role]] = {
     "close-police-order": CAD,
     "expire-deadline": SYSTEM_ROLE,
     "report-notice-failed": SYSTEM_ROLE,
+    "report-notice-diverted": SYSTEM_ROLE,
+    "report-notice-confirmed": SYSTEM_ROLE,
     "hold-case": {Role.AUDIT_ADMIN, Role.SECURITY_ADMIN},
     "release-hold": {Role.AUDIT_ADMIN, Role.SECURITY_ADMIN},
     "erase-case": {Role.AUDIT_ADMIN} | SYSTEM_ROLE,

@@ -15,11 +15,12 @@ import msgspec
 import pytest
 
 from adapters.notice.fakes import Receiver
-from adapters.notice.outbound import WebhookCarrier
+from adapters.notice.post import Post
+from adapters.notice.webhook import WebhookChannel
 from adapters.notice.wire import Notice
 from dispatcher.domain.stream import Actor
-from dispatcher.views.outgoing import OutgoingCases
 from dispatcher.wiring import Core
+from tests.support.posting import post_of
 from tests.support.world import World, instead, world
 
 MONDAY = datetime(2026, 11, 9, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -92,9 +93,8 @@ async def journey(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Journe
     try:
         async with Receiver() as receiver:
 
-            def make(core: Core) -> WebhookCarrier:
-                reads = OutgoingCases(core.database, core.vault)
-                return WebhookCarrier(receiver.url, b"secret", reads, core.library, core.clock)
+            def make(core: Core) -> Post:
+                return post_of(core, {"webhook": WebhookChannel(receiver.url, b"secret", core.clock)})
 
             async with (
                 world(url, tmp_path, MONDAY, specs=instead("notice", make)) as liandong,

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -316,3 +317,31 @@ def test_pauses_double_up_to_the_cap_with_a_quarter_of_jitter(attempt: int, low:
 @pytest.mark.parametrize(("attempt", "ended"), [(1, False), (5, False), (6, True), (7, True), (10**6, True)])
 def test_patience_is_counted_in_attempts(attempt: int, ended: bool) -> None:
     assert PATIENCE.used_up(attempt) is ended
+
+
+async def test_what_only_waits_for_its_hour_uses_up_no_patience(node: _Node) -> None:
+    opens = START + timedelta(days=3)
+    node.desk.fault = lambda: TryLater("not at night", until=opens)
+    await _open(node)
+
+    assert await node.relay.flush() == 1
+    await node.clock.advance(opens - timedelta(seconds=1))
+    assert await node.relay.flush() == 0
+    await node.clock.advance(opens)
+    node.desk.fault = None
+    assert await node.relay.flush() == 1
+
+    assert node.desk.got == [("opened", 1)]
+    assert node.tried("held") == 1
+
+
+async def test_word_about_what_was_sent_brings_it_back_to_its_carrier(node: _Node) -> None:
+    await _open(node)
+    await node.relay.flush()
+    (key,) = node.desk.keys
+
+    assert await node.outbox.look_again(UUID(str(key)), node.clock.now())
+    assert await node.relay.flush() == 1
+
+    assert [attempt for _, attempt in node.desk.got] == [1, 2]
+    assert not await node.outbox.look_again(UUID(int=1), node.clock.now())

@@ -20,7 +20,17 @@ HOTLINE, POLICE = "12345-630100", "110-630102"
 @cache
 def library() -> Library:
     """The packaged releases with the demonstration organisation, compiled once a session."""
-    folders = ("lists", "lexicon", "calendars", "places", "directory", "organisation", "policy", "cache")
+    folders = (
+        "lists",
+        "lexicon",
+        "calendars",
+        "places",
+        "directory",
+        "organisation",
+        "policy",
+        "notices",
+        "cache",
+    )
     return build_library(Data(**dict.fromkeys(folders)), HOME)
 
 

@@ -55,6 +55,7 @@ WAITS = tuple(timedelta(minutes=minutes) for minutes in (0, 1, 20, 200, 24 * 60,
 ALL_COMMANDS: tuple[type[c.AnyCommand], ...] = get_args(c.AnyCommand)
 _EVERYDAY = frozenset(
     {c.SupplementCase, c.ExpireDeadline, c.ReportNoticeFailed, c.HoldCase, c.MoveDeadlines, c.UrgeCase}
+    | {c.ReportNoticeDiverted, c.ReportNoticeConfirmed}
     | {c.SuperviseCase, c.WithdrawCase, c.MergeCase, c.OverrideRuling, c.EraseCase, c.ReleaseHold}
     | {c.ReportPeerResult, c.RuleCase, c.ContactCitizen}
 )
@@ -112,6 +113,9 @@ def _choices(command: type[Command], case: Case, others: Sequence[Case]) -> dict
         "milestone": (run.armed[0].milestone if run else "limit",),
         "due": (run.armed[0].due if run else case.received,),
         "template": ("assigned",),
+        "wanted": ("phone",),
+        "carried": ("sms",),
+        "channel": ("phone",),
         "number": ("N1",),
     }
     return {field: known[field] for field in command.__struct_fields__ if field in known}

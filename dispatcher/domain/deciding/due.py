@@ -148,3 +148,23 @@ def notice_failed(draft: Draft, command: c.ReportNoticeFailed) -> None:
     draft.record(
         e.NoticeFailed(to=command.to[:200], template=command.template[:100], reason=command.reason[:200])
     )
+
+
+def notice_diverted(draft: Draft, command: c.ReportNoticeDiverted) -> None:
+    """A notice went another way than it should have: who relies on the first one can see it."""
+    draft.record(
+        e.NoticeDiverted(
+            to=command.to[:200],
+            template=command.template[:100],
+            wanted=command.wanted[:20],
+            carried=command.carried[:20],
+            reason=command.reason[:200],
+        )
+    )
+
+
+def notice_confirmed(draft: Draft, command: c.ReportNoticeConfirmed) -> None:
+    """A person confirmed having heard a notice. The case is not signed for by that, and its ladder goes on."""
+    draft.record(
+        e.NoticeConfirmed(to=command.to[:200], template=command.template[:100], channel=command.channel[:20])
+    )
