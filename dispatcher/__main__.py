@@ -36,6 +36,7 @@ VERBS = (
     Verb("user", "dispatcher.cli.user", "账号 / accounts"),
     Verb("token", "dispatcher.cli.token", "访问令牌 / bearer tokens"),
     Verb("verify", "dispatcher.cli.verify", "核验日志与状态 / prove the log, rows and deadlines"),
+    Verb("audit", "dispatcher.cli.audit", "时限稽核 / audit deadlines, release what was set aside"),
     Verb("retention", "dispatcher.cli.retention", "到期销毁个人信息 / erase what is past its time"),
     Verb("backup", "dispatcher.cli.backup", "备份 / back up while running"),
     Verb("restore", "dispatcher.cli.backup", "恢复并自证 / restore, with proof"),

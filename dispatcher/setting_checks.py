@@ -57,6 +57,11 @@ def _readable(value: object) -> None:
             file.read(1)
 
 
+def _writable(value: object) -> None:
+    if isinstance(value, Path) and (value.is_dir() or not value.absolute().parent.is_dir()):
+        raise ValueError("its folder must be there")
+
+
 def _key_file(value: object) -> None:
     if isinstance(value, Path) and value.exists():
         _readable(value)
@@ -86,6 +91,8 @@ _CHECKS: Mapping[str, Callable[[object], None]] = {
     "data.policy": _folder,
     "data.notices": _folder,
     "data.cache": _cache,
+    "auditor.switch_file": _writable,
+    "auditor.switch_url": _web_url,
     "notices.webhook_url": _web_url,
     "notices.secret_file": _readable,
     "telemetry.allow": _networks,

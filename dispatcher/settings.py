@@ -133,6 +133,22 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     clock_agreement: Annotated[timedelta, _span("1s", "1h", "1s–1h")]
 
 
+class Auditor(msgspec.Struct, frozen=True, kw_only=True):
+    """The auditor of deadlines, and the dead man's switch outside: a file and an address, empty for none."""
+
+    every: Annotated[timedelta, _span("1s", "15s", "1s–15s")]
+    grace: Annotated[timedelta, _span("1s", "1h", "1s–1h")]
+    switch_file: Annotated[Path | None, Meta(description="文件路径，或留空 / a file, or empty")]
+    switch_url: Annotated[
+        str, Meta(description="http(s):// 开头的网址，或留空 / an http(s):// address, or empty")
+    ]
+    switch_every: Annotated[timedelta, _span("1s", "1h", "1s–1h")]
+
+    def __repr__(self) -> str:
+        shown = "***" if self.switch_url else ""  # such addresses carry their token in the path
+        return f"Auditor(switch_file={self.switch_file!r}, switch_url={shown!r})"
+
+
 class Notices(msgspec.Struct, frozen=True, kw_only=True):
     """Where notices and alarms are posted; an empty address posts nowhere. The key signs what is posted.
 
@@ -199,6 +215,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     vault: VaultSettings
     data: Data
     runtime: Runtime
+    auditor: Auditor
     notices: Notices
     logging: Logging
     telemetry: Telemetry

@@ -38,16 +38,18 @@ from dispatcher.domain.events import AnyEvent
 from dispatcher.domain.failures import failure_of
 from dispatcher.domain.library import Library
 from dispatcher.domain.product import LiandongProduct
-from dispatcher.domain.stream import Actor, DeadlineState, Effect
+from dispatcher.domain.stream import LIVE, Actor, Effect
 from dispatcher.domain.worktime import LEGAL_ZONE
 from dispatcher.ports import Carrier, Inbox
 from dispatcher.releases import build_library
+from dispatcher.runtime.auditor import Auditor
 from dispatcher.runtime.clock import SteadyClock, SystemClock, jitter, new_id
 from dispatcher.runtime.feed import Feed
 from dispatcher.runtime.handling import CountedInbox, Reloadable
 from dispatcher.runtime.housekeeping import Chore, Housekeeping
 from dispatcher.runtime.relay import Patience, Relay
 from dispatcher.runtime.service import Attached, Parts, Service
+from dispatcher.runtime.switch import FileSwitch, Switches, UrlSwitch
 from dispatcher.runtime.telemetry import Telemetry
 from dispatcher.runtime.timers import Sweep
 from dispatcher.settings import Settings
@@ -55,6 +57,7 @@ from dispatcher.store import partitions, schema
 from dispatcher.store.accounts import Accounts
 from dispatcher.store.codec import Codec
 from dispatcher.store.database import ALL, Database
+from dispatcher.store.expectations import Ledger
 from dispatcher.store.leases import Leases
 from dispatcher.store.listen import Listener
 from dispatcher.store.merkle import anchor, write_anchor
@@ -290,7 +293,7 @@ def build_core(
         outbox=outbox,
         accounts=Accounts(database),
         listener=listener,
-        feed=Feed(listener.beyond, telemetry),
+        feed=Feed(listener.beyond, telemetry, sweep.committed),
         sweep=sweep,
         relay=relay,
     )
@@ -354,7 +357,10 @@ def build_service(
     core.telemetry.watch(
         "liandong_clock_steady", "0 while clocks part and nothing fires", lambda: clock.steady
     )
-    housekeeping = Housekeeping(chores(core), Leases(core.database, _node_name()), core.telemetry)
+    leases = Leases(core.database, _node_name())
+    auditor = build_auditor(core, leases)
+    rounds = Chore(name="audit", when=settings.auditor.every, do=auditor.once, alone=False)
+    housekeeping = Housekeeping((*chores(core), rounds), leases, core.telemetry)
     return Service(
         settings,
         Parts(
@@ -365,11 +371,31 @@ def build_service(
             relay=core.relay,
             feed=core.feed,
             housekeeping=housekeeping,
+            auditor=auditor,
             attached=tuple(attached),
             reload=lambda: reload_lists(core),
         ),
         listening=listening,
     ), core
+
+
+def build_auditor(core: Core, leases: Leases) -> Auditor:
+    """The auditor of one node, with the switches that are configured. It holds a lease of its own while it leads."""
+    chosen = core.settings.auditor
+    switches = (
+        *((FileSwitch(chosen.switch_file),) if chosen.switch_file else ()),
+        *((UrlSwitch(chosen.switch_url),) if chosen.switch_url else ()),
+    )
+    return Auditor(
+        Ledger(core.database),
+        core.inbox,
+        leases,
+        core.clock,
+        core.telemetry,
+        Switches(switches, chosen.switch_every),
+        every=chosen.every,
+        grace=chosen.grace,
+    )
 
 
 def _known_deployment(settings: Settings, library: Library) -> None:
@@ -500,9 +526,7 @@ async def measure_backlog(core: Core) -> None:
     depth = await core.outbox.depth()
     async with core.database.reading(ALL) as connection:
         armed = await connection.execute(
-            select(func.count())
-            .select_from(Deadlines)
-            .where(col(Deadlines.state) == DeadlineState.ARMED.value)
+            select(func.count()).select_from(Deadlines).where(col(Deadlines.state).in_(LIVE))
         )
         count = int(armed.scalar_one())
     oldest = core.clock.now() - depth.oldest if depth.oldest else timedelta()

@@ -37,6 +37,8 @@ NOTIFY: Final[Mapping[str, str]] = MappingProxyType(
         "hand-over-failed": "Case {number}: the hand-over failed; it is yours again.",
         "reflow-seen": "Case {number} flowed back to who had it before. Settle it in a three-way call.",
         "redo": "Case {number} is to be done again.",
+        "deadline-repaired": "Case {number}: a deadline row was not what the log says and was put back. Find out why.",
+        "deadline-quarantined": "Case {number}: a deadline could not be settled and was set aside. Look at once.",
         "rating-contested": "Case {number}: a bad rating is to be verified.",
     }
 )

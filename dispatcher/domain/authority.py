@@ -79,6 +79,8 @@ ROLES: dict[type[Command], frozenset[Role]] = {
     c.ReportNoticeFailed: MACHINE,
     c.ReportNoticeDiverted: MACHINE,
     c.ReportNoticeConfirmed: MACHINE,
+    c.RepairDeadline: MACHINE,
+    c.ReportQuarantined: MACHINE,
     c.HoldCase: frozenset({Role.AUDIT_ADMIN, Role.SECURITY_ADMIN}),
     c.ReleaseHold: frozenset({Role.AUDIT_ADMIN, Role.SECURITY_ADMIN}),
     c.EraseCase: frozenset({Role.AUDIT_ADMIN, Role.SYSTEM}),

@@ -482,7 +482,13 @@ def _apply(case: Case, event: e.AnyEvent, at: datetime) -> Case:
                 feedback_category=event.category or case.feedback_category,
                 remainder=event.remainder,
             )
-        case e.NoticeFailed() | e.NoticeDiverted() | e.NoticeConfirmed():
+        case (
+            e.NoticeFailed()
+            | e.NoticeDiverted()
+            | e.NoticeConfirmed()
+            | e.DeadlineRepaired()
+            | e.DeadlineQuarantined()
+        ):
             return case
         case e.LegalHoldSet():
             return replace(case, hold=True)

@@ -485,6 +485,27 @@ class ReportNoticeConfirmed(CaseCommand, frozen=True, kw_only=True, tag="report-
     channel: str
 
 
+class RepairDeadline(CaseCommand, frozen=True, kw_only=True, tag="repair-deadline"):
+    """时限修复:the row of an armed milestone is not what the log says, or was mended: put it back.
+
+    ``found``: "missing", "altered", or "quarantined" (a person has mended what kept it from being settled). One that
+    is no longer armed for this instant does nothing.
+    """
+
+    clock: str
+    milestone: str
+    due: datetime
+    found: str
+
+
+class ReportQuarantined(CaseCommand, frozen=True, kw_only=True, tag="report-quarantined"):
+    """时限隔离:a due milestone could not be settled and was set aside; people are told."""
+
+    clock: str
+    milestone: str
+    due: datetime
+
+
 class HoldCase(CaseCommand, frozen=True, kw_only=True, tag="hold-case"):
     """法定保全:a legal hold stops erasure."""
 
@@ -566,6 +587,8 @@ AnyCommand = (
     | ReportNoticeFailed
     | ReportNoticeDiverted
     | ReportNoticeConfirmed
+    | RepairDeadline
+    | ReportQuarantined
     | HoldCase
     | ReleaseHold
     | EraseCase

@@ -167,6 +167,10 @@ def _dispatch(draft: Draft, command: c.AnyCommand, other: Draft | None) -> None:
             due.notice_diverted(draft, command)
         case c.ReportNoticeConfirmed():
             due.notice_confirmed(draft, command)
+        case c.RepairDeadline():
+            due.repair(draft, command)
+        case c.ReportQuarantined():
+            due.quarantined(draft, command)
         case c.HoldCase():
             closing.hold(draft, command)
         case c.ReleaseHold():

@@ -462,6 +462,23 @@ class NoticeConfirmed(Event, frozen=True, kw_only=True, tag="notice-confirmed.1"
     channel: str
 
 
+class DeadlineRepaired(Event, frozen=True, kw_only=True, tag="deadline-repaired.1"):
+    """The auditor (or a person) put the row of an armed milestone back; ``found`` says what was wrong with it."""
+
+    clock: str
+    milestone: str
+    due: datetime
+    found: str
+
+
+class DeadlineQuarantined(Event, frozen=True, kw_only=True, tag="deadline-quarantined.1"):
+    """A due milestone could not be settled and was set aside until a person has looked."""
+
+    clock: str
+    milestone: str
+    due: datetime
+
+
 class LegalHoldSet(Event, frozen=True, kw_only=True, tag="legal-hold-set.1"):
     reason: Said
 
@@ -553,6 +570,8 @@ AnyEvent = (
     | NoticeFailed
     | NoticeDiverted
     | NoticeConfirmed
+    | DeadlineRepaired
+    | DeadlineQuarantined
     | LegalHoldSet
     | LegalHoldReleased
     | PersonalDataErased

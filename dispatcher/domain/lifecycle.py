@@ -16,6 +16,8 @@ _ALWAYS: tuple[type[Command], ...] = (
     c.ReportNoticeFailed,
     c.ReportNoticeDiverted,
     c.ReportNoticeConfirmed,
+    c.RepairDeadline,
+    c.ReportQuarantined,
     c.HoldCase,
     c.ReleaseHold,
     c.MoveDeadlines,
@@ -116,6 +118,8 @@ FOR_MACHINES: frozenset[type[Command]] = frozenset(
         c.ReportNoticeFailed,
         c.ReportNoticeDiverted,
         c.ReportNoticeConfirmed,
+        c.RepairDeadline,
+        c.ReportQuarantined,
     }
 )
 """Commands that Liandong itself sends; people are not offered them."""

@@ -17,6 +17,11 @@ def deadline_changes(
     before: Case | None, event: e.AnyEvent, after: Case, ref: StreamRef
 ) -> Iterator[DeadlineChange]:
     """The deadline rows follow the armed milestones: this is the difference that one event made."""
+    if isinstance(event, e.DeadlineRepaired):
+        run = after.clock(event.clock)
+        assert run is not None, "only an armed milestone is repaired"
+        yield _change(ref, run, event.milestone, event.due, DeadlineState.REPAIRED)
+        return
     if before is None or before.clocks is after.clocks or before.clocks == after.clocks:
         return
     old = {run.clock: run for run in before.clocks}
@@ -85,6 +90,8 @@ def _plan(
             yield _pass_on(case, to, "hand-over", remainder=remainder)
         case e.TransferFailed() | e.HandOverFailed():
             yield _to_platform(case, "platform-squad-leader", e.word_of(event), level=1)
+        case e.DeadlineRepaired() | e.DeadlineQuarantined():
+            yield _to_platform(case, "platform-supervisor", e.word_of(event), level=3)
         case e.ReflowSeen():
             yield _to_platform(case, "platform-supervisor", "reflow-seen", level=2)
         case e.CaseAssigned(lead=lead, co=co):

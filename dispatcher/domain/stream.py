@@ -103,15 +103,19 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeadlineState(StrEnum):
-    """Life of a deadline row. Only ``armed`` rows are looked at by the sweep."""
+    """Life of a deadline row. Only those in `LIVE` are looked at by the sweep."""
 
     ARMED = "armed"
     FIRED = "fired"
     SKIPPED = "skipped"  # already past when the clock started late
-    REPAIRED = "repaired"  # put back by the auditor
+    REPAIRED = "repaired"  # armed again: put back by the auditor
     CANCELLED = "cancelled"  # its clock stopped in time
     SUPERSEDED = "superseded"  # moved: extension, pause, new calendar
     QUARANTINED = "quarantined"  # its settlement failed; a person must look
+
+
+LIVE = (DeadlineState.ARMED.value, DeadlineState.REPAIRED.value)
+"""States in which a row still waits for its instant."""
 
 
 class DeadlineChange(msgspec.Struct, frozen=True, kw_only=True):

@@ -72,6 +72,7 @@ class SystemClock:
         self._wall = _Track(wall - mono)
         self._shared = _Track(wall - mono) if reference else None
         self._settled_once = reference is None
+        self.settled: Callable[[], None] = lambda: None  # called when it may be trusted again
         self._steady = asyncio.Event()
         if self._settled_once:
             self._steady.set()
@@ -124,6 +125,7 @@ class SystemClock:
         if agreed and not self._steady.is_set():
             self._steady.set()
             _log.info("clock steady", extra={"offset_s": self.offset.total_seconds()})
+            self.settled()
         elif not agreed and self._steady.is_set():
             self._steady.clear()
             _log.error(

@@ -13,6 +13,10 @@ _LONGEST_WAIT = timedelta(seconds=1)
 _BREATH = timedelta(milliseconds=50)
 
 
+def _nobody() -> None:
+    """Nobody else wants to know."""
+
+
 class Feed:
     """The position of the last event, as far as this process knows, and those who follow it.
 
@@ -21,11 +25,18 @@ class Feed:
     Args:
         beyond: waits until the log has grown beyond a position, at most so long, and answers the newest position
             (`dispatcher.store.listen.Listener.beyond`).
+        grown: told of each growth, also by another node's hand: the sweep looks whether something is due sooner.
     """
 
-    def __init__(self, beyond: Callable[[int, timedelta], Awaitable[int]], telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        beyond: Callable[[int, timedelta], Awaitable[int]],
+        telemetry: Telemetry,
+        grown: Callable[[], None] = _nobody,
+    ) -> None:
         self._beyond = beyond
         self._telemetry = telemetry
+        self._tell = grown
         self._grown = asyncio.Event()
         self._closed = False
         self._loop = Loop("feed", self.once, failed=telemetry.failure)
@@ -39,6 +50,7 @@ class Feed:
             self.position = position
             self._telemetry.position(position)
             self._wake()
+            self._tell()
 
     async def follow(
         self, after: int, *, rest: timedelta = timedelta(milliseconds=300)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
@@ -17,6 +17,7 @@ from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
 
 from dispatcher.domain.worktime import LEGAL_ZONE
 from dispatcher.runtime.telemetry import Telemetry
@@ -26,16 +27,22 @@ _log = logging.getLogger("liandong.housekeeping")
 
 
 class Chore(msgspec.Struct, frozen=True, kw_only=True):
-    """Work done by the calendar, in legal time.
+    """Work done by the calendar, in legal time, or again and again.
 
-    ``when`` is a crontab line ("10 0 * * *": ten past midnight). ``do`` must bear being done twice.
-    ``alone``: only by one node at a time, under the lease of that name.
+    ``when`` is a crontab line ("10 0 * * *": ten past midnight), or how long to wait between two times.
+    ``do`` must bear being done twice. ``alone``: only by one node at a time, under the lease of that name.
     """
 
     name: str
-    when: str
+    when: str | timedelta
     do: Callable[[], Awaitable[object]]
     alone: bool = True
+
+
+def _trigger(chore: Chore) -> CronTrigger | IntervalTrigger:
+    if isinstance(chore.when, timedelta):
+        return IntervalTrigger(seconds=chore.when.total_seconds(), timezone=LEGAL_ZONE)
+    return CronTrigger.from_crontab(chore.when, timezone=LEGAL_ZONE)
 
 
 class Leases(Protocol):
@@ -67,13 +74,14 @@ class Housekeeping:
     def start(self) -> None:
         """Winds the alarm clock on the running loop."""
         for chore in self._chores:
-            self._scheduler.add_job(
-                self.run,
-                CronTrigger.from_crontab(chore.when, timezone=LEGAL_ZONE),
-                args=(chore,),
-                id=chore.name,
-            )
+            self._scheduler.add_job(self.run, _trigger(chore), args=(chore,), id=chore.name)
         self._scheduler.start()
+
+    def rewind(self) -> None:
+        """Winds the alarm clock anew: it goes by the wall clock, and that was set to another time."""
+        if self._scheduler.running:
+            for chore in self._chores:
+                self._scheduler.reschedule_job(chore.name, trigger=_trigger(chore))
 
     def stop(self) -> None:
         """Stops the alarm clock; a chore under way is a transaction of its own and may be cut off."""
@@ -108,7 +116,8 @@ class Housekeeping:
                 exc_info=error,
             )
             return False
-        _log.info("a chore was done", extra={"chore": chore.name})
+        often = isinstance(chore.when, timedelta)
+        _log.log(logging.DEBUG if often else logging.INFO, "a chore was done", extra={"chore": chore.name})
         return True
 
     @contextlib.asynccontextmanager

@@ -16,18 +16,25 @@ _LONGEST_PAUSE = timedelta(seconds=5)
 class Loop:
     """Runs rounds in the background until stopped.
 
-    A round that fails is logged, counted and followed by a pause that doubles up to five seconds; one that succeeds
+    A round that fails is logged, counted and followed by a pause that doubles up to ``longest``; one that succeeds
     resets it. Within a round, waiting is done through `rest`, which a nudge or the stop ends; work is never cut off.
 
     Args:
         name: names the loop in logs and metrics.
         once: one round.
         failed: counts a failed round.
+        longest: the longest pause after one.
     """
 
     def __init__(
-        self, name: str, once: Callable[[], Awaitable[None]], *, failed: Callable[[str], None]
+        self,
+        name: str,
+        once: Callable[[], Awaitable[None]],
+        *,
+        failed: Callable[[str], None],
+        longest: timedelta = _LONGEST_PAUSE,
     ) -> None:
+        self._longest = longest
         self._name = name
         self._once = once
         self._failed = failed
@@ -90,6 +97,6 @@ class Loop:
                     exc_info=error,
                 )
                 await self.rest(asyncio.sleep(pause.total_seconds()))
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, self._longest)
             else:
                 pause = _FIRST_PAUSE

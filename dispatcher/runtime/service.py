@@ -15,6 +15,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from dispatcher.runtime.auditor import Auditor
 from dispatcher.runtime.clock import SystemClock
 from dispatcher.runtime.feed import Feed
 from dispatcher.runtime.housekeeping import Housekeeping
@@ -81,6 +82,7 @@ class Parts:
     relay: Relay
     feed: Feed
     housekeeping: Housekeeping
+    auditor: Auditor
     attached: tuple[Attached, ...] = ()
     reload: Callable[[], Awaitable[None]] = field(default=_nothing)
 
@@ -134,6 +136,7 @@ class Service:
         parts.sweep.start()
         parts.relay.start()
         parts.housekeeping.start()
+        parts.clock.settled = parts.housekeeping.rewind
         root = build_root(
             [route for attached in parts.attached for route in attached.routes],
             [mount for attached in parts.attached for mount in attached.mounts],
@@ -230,6 +233,8 @@ class Service:
             database=database,
             relay="paused" if parts.relay.is_paused else "running",
             position=parts.feed.position,
+            audit=_audit(parts.auditor),
+            alarms=parts.auditor.alarms,
         )
 
     async def _database_state(self) -> str:
@@ -268,6 +273,13 @@ class Service:
 
     async def _reload_and_forget(self) -> None:
         await self.reload()
+
+
+def _audit(auditor: Auditor) -> str:
+    account = auditor.account
+    if account is None or account.at is None:
+        return "not yet"
+    return "clean" if account.clean else "missing" if account.missing else "behind"
 
 
 async def _all(works: Sequence[Awaitable[None]]) -> None:

@@ -65,6 +65,20 @@ class Telemetry:
         self._failures = Counter(
             "liandong_loop_failures", "Rounds of a runtime loop that failed", ("loop",), registry=registry
         )
+        self._audit = {
+            name: Gauge(f"liandong_audit_{name}", words, registry=registry)
+            for name, words in (
+                (
+                    "expected",
+                    "Milestones that should have fired by now, by the auditor's own reading of the log",
+                ),
+                ("fired", "Milestones that did, by the log"),
+                ("missing", "Deadlines that are gone, altered, overdue or in quarantine"),
+                ("repaired", "Deadline rows put back"),
+                ("late_max_seconds", "How late the latest deadline of today was or is"),
+                ("clean", "1 while the auditor has looked at everything and nothing is wrong"),
+            )
+        }
         self._lists.set(1)
 
     def command(self, kind: str, outcome: str) -> None:
@@ -110,6 +124,21 @@ class Telemetry:
     def reloaded(self, *, taken: bool) -> None:
         """The lists were read again; a refused reload leaves the old ones in force."""
         self._lists.set(taken)
+
+    def audited(
+        self,
+        *,
+        expected: int,
+        fired: int,
+        missing: int,
+        repaired: int,
+        late_max: timedelta,
+        clean: bool,
+    ) -> None:
+        """What the auditor's last round found, on this node or on the one that leads."""
+        found = (expected, fired, missing, repaired, late_max.total_seconds(), clean)
+        for gauge, value in zip(self._audit.values(), found, strict=True):
+            gauge.set(value)
 
     def failure(self, loop: str) -> None:
         """A round of a runtime loop failed and will be tried again."""

@@ -10,6 +10,8 @@ from dispatcher.runtime.loops import Loop
 from dispatcher.runtime.telemetry import Telemetry
 
 _BREATH = timedelta(milliseconds=20)  # what is due and not ours (another node settles it) must not spin us
+_HELD = timedelta(seconds=1)  # due for so long and not to be had: somebody holds it, perhaps for good
+_LONGEST_PAUSE = timedelta(seconds=1)  # after a fault: a database that comes back must not be waited for
 _SOON = timedelta(milliseconds=50)  # one look for all the commits of that time
 
 
@@ -32,6 +34,8 @@ class Deadlines(Protocol):
     async def settle_due(self, now: datetime, limit: int) -> Settled: ...
 
     async def next_due(self) -> datetime | None: ...
+
+    async def free(self) -> int: ...
 
 
 class Sweep:
@@ -56,7 +60,8 @@ class Sweep:
         self._telemetry = telemetry
         self._limit = limit
         self._look_ahead = look_ahead
-        self._loop = Loop("sweep", self.once, failed=telemetry.failure)
+        self._freed: datetime | None = None
+        self._loop = Loop("sweep", self.once, failed=telemetry.failure, longest=_LONGEST_PAUSE)
         self.start = self._loop.start
         self.stop = self._loop.stop
 
@@ -72,6 +77,9 @@ class Sweep:
         await self.settle_all()
         due = await self._deadlines.next_due()
         now = self._clock.now()
+        if due is not None and now - due > _HELD and (self._freed is None or now - self._freed > _HELD):
+            self._freed = now
+            await self._deadlines.free()
         wakes = now + self._look_ahead if due is None else min(due, now + self._look_ahead)
         await self._loop.rest(self._clock.sleep_until(max(wakes, now + _BREATH)))
 

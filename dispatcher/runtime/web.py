@@ -20,7 +20,10 @@ Mount = tuple[str, web.Application]
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether this node should get work, and why not. Offsets in seconds, ahead of this machine's clock."""
+    """Whether this node should get work, and why not. Offsets in seconds, ahead of this machine's clock.
+
+    ``alarms`` are the auditor's: a person must act, but taking the node out of service would not help.
+    """
 
     ready: bool
     stage: str
@@ -30,6 +33,8 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     database: str
     relay: str
     position: int
+    audit: str
+    alarms: tuple[str, ...]
 
 
 def build_root(

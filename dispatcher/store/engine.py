@@ -58,6 +58,10 @@ class Engine(Protocol):
         """
         ...
 
+    async def free(self) -> int:
+        """Cut off other nodes' sessions that hold locks and whose clients no longer listen; how many."""
+        ...
+
     async def next_due(self) -> datetime | None:
-        """The earliest instant of an armed deadline."""
+        """The earliest instant of a live deadline."""
         ...

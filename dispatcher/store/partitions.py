@@ -36,6 +36,8 @@ POLICIES = {
     "inbox": _ALL,
     "account": _ALL,
     "token": _ALL,
+    "expectation": _ALL,
+    "audit": _ALL,
 }
 """Who may read a row. A session that names no scope sees nothing; only the writer's sessions may write.
 

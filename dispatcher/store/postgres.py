@@ -28,6 +28,9 @@ from dispatcher.store.rows import (
 
 log = logging.getLogger(__name__)
 
+WRITER = "liandong-writer"
+"""The name of the writer's sessions: they alone lock streams."""
+
 CHANNEL = "liandong_events"
 """One NOTIFY a batch, with the new position: a hint to wake up, never the truth."""
 
@@ -56,12 +59,13 @@ LOCK_STREAMS = f"SELECT {_LOADED} FROM stream s WHERE s.id = ANY($1::uuid[]) ORD
 ANSWERS = "SELECT message_id, digest, answer, position FROM inbox WHERE message_id = ANY($1::uuid[])"
 CLAIM = f"""
 SELECT {_LOADED} FROM deadline d JOIN stream s ON s.id = d.stream_id
-WHERE d.state = 'armed' AND d.due < $1 ORDER BY d.due LIMIT $2 FOR UPDATE OF s SKIP LOCKED
+WHERE d.state IN ('armed', 'repaired') AND d.due < $1 ORDER BY d.due LIMIT $2 FOR UPDATE OF s SKIP LOCKED
 """
 # A second look, after the locks: what was cancelled between the first look and its lock is not due any more.
 DUE = """
 SELECT stream_id, clock, milestone, due FROM deadline
-WHERE stream_id = ANY($1::uuid[]) AND state = 'armed' AND due < $2 ORDER BY due, stream_id, clock, milestone
+WHERE stream_id = ANY($1::uuid[]) AND state IN ('armed', 'repaired') AND due < $2
+ORDER BY due, stream_id, clock, milestone
 """
 INSERT_STREAMS = f"INSERT INTO stream ({_names(STREAM_COLUMNS)}) SELECT * FROM {_unnest(STREAM_COLUMNS)}"
 _KEPT = ("title", "caller_mac")
@@ -122,6 +126,15 @@ i AS (
   FROM p, {_unnest(INBOX_COLUMNS, 2 + _E)} AS u({_names(INBOX_COLUMNS)})
 )
 SELECT p.base, CASE WHEN $1 > 0 THEN pg_notify('{CHANNEL}', (p.base + $1)::text) END FROM p
+"""
+
+# A client that was stopped while it read an answer larger than its socket takes: the server waits for it and counts as
+# active, so its limits for idle and for long statements do not end it, and its locks would stay for good.
+FREE = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND application_name = $1
+  AND pid <> pg_backend_pid() AND state = 'active' AND wait_event_type = 'Client'
+  AND state_change < clock_timestamp() - interval '2 seconds'
 """
 
 PASSING = ("40", "55P03", "57014")
@@ -249,7 +262,12 @@ class PostgresEngine:
                 command_timeout=30,
                 max_inactive_connection_lifetime=0,
                 reset=_keep,
-                server_settings={**SESSION, **PLANS, "liandong.scope": EVERYTHING},
+                server_settings={
+                    **SESSION,
+                    **PLANS,
+                    "application_name": WRITER,
+                    "liandong.scope": EVERYTHING,
+                },
             )
 
     async def close(self) -> None:
@@ -275,12 +293,21 @@ class PostgresEngine:
         finally:
             await self._pool.release(connection)
 
+    async def free(self) -> int:
+        """Cut off writers whose clients have not listened for two seconds in the middle of a statement."""
+        with translated():
+            async with self._pool.acquire() as connection:
+                cut: int = await connection.fetchval(FREE, WRITER)
+        if cut:
+            log.warning("%d sessions of frozen nodes were cut off", cut)
+        return cut
+
     async def next_due(self) -> datetime | None:
         """The earliest instant of an armed deadline."""
         with translated():
             async with self._pool.acquire() as connection:
                 value: datetime | None = await connection.fetchval(
-                    "SELECT min(due) FROM deadline WHERE state = 'armed'"
+                    "SELECT min(due) FROM deadline WHERE state IN ('armed', 'repaired')"
                 )
         return value
 

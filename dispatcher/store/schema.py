@@ -15,7 +15,7 @@ from dispatcher.store.errors import SchemaTooNew, SchemaTooOld
 if TYPE_CHECKING:
     from alembic.config import Config
 
-KNOWN = ("0001", "0002")
+KNOWN = ("0001", "0002", "0003")
 """All revisions, oldest first. Kept here so that a start need not load Alembic; a test compares."""
 
 EXPECTED = KNOWN[-1]

@@ -14,6 +14,7 @@ import msgspec
 
 from dispatcher.domain.errors import KeyReused, Refused
 from dispatcher.domain.stream import (
+    LIVE,
     Change,
     DeadlineState,
     Planned,
@@ -173,9 +174,7 @@ class Staging:
             try:
                 self._guarded(sent)
                 after = self._deadlines.get((due.stream_id.int, due.clock, due.milestone))
-                if after is not None and (
-                    after[4] != DeadlineState.ARMED.value or _instant(after[3]) > due.due
-                ):
+                if after is not None and (after[4] not in LIVE or _instant(after[3]) > due.due):
                     return True
                 why = "the decision left it armed"
             except Refused as err:

@@ -175,7 +175,7 @@ class Events(Table, table=True):
 
 
 class Deadlines(Table, table=True):
-    """One row for each (stream, clock, milestone). Only ``armed`` rows are looked at by the sweep."""
+    """One row for each (stream, clock, milestone). Only ``armed`` and ``repaired`` rows are looked at by the sweep."""
 
     __tablename__ = "deadline"
     __table_args__ = (
@@ -183,8 +183,8 @@ class Deadlines(Table, table=True):
             "ix_deadline_due",
             "due",
             "stream_id",
-            postgresql_where=text("state = 'armed'"),
-            sqlite_where=text("state = 'armed'"),
+            postgresql_where=text("state IN ('armed', 'repaired')"),
+            sqlite_where=text("state IN ('armed', 'repaired')"),
         ),
         Index(
             "ix_deadline_quarantined",
@@ -396,6 +396,49 @@ class Tokens(Table, table=True):
     created: datetime = _at()
     expires: datetime | None = _at(nullable=True)
     revoked: datetime | None = _at(nullable=True)
+
+
+class Expectations(Table, table=True):
+    """What the auditor, reading the log, expects to fire: one row for each armed milestone, and none of the engine's.
+
+    ``position`` is that of the event that armed it, or that last put its deadline row back.
+    """
+
+    __tablename__ = "expectation"
+    __table_args__ = (Index("ix_expectation_due", "due", "stream_id"),)
+
+    stream_id: UUID = _id(primary_key=True)
+    clock: str = _word(primary_key=True)
+    milestone: str = _word(primary_key=True)
+    due: datetime = _at()
+    position: int = _big()
+
+
+class Audit(Table, table=True):
+    """One row: how far the auditor has read the log, how far its turn over all expectations is, what it found last.
+
+    ``fired`` counts since the first event; ``late_max`` is in microseconds and of the legal day ``late_day``;
+    ``turn`` is the last stream looked at (empty: a turn begins), ``turned`` when the last whole turn ended.
+    """
+
+    __tablename__ = "audit"
+
+    id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    position: int = _big()
+    fired: int = _big()
+    late_max: int = _big()
+    late_day: str = _word()
+    turn: UUID | None = _id(nullable=True)
+    turn_rows: int = _big()
+    turn_size: int = _big()
+    turned: datetime | None = _at(nullable=True)
+    at: datetime | None = _at(nullable=True)
+    expected: int = _big()
+    absent: int = _big()
+    overdue: int = _big()
+    quarantined: int = _big()
+    behind: int = _big()
+    repaired: int = _big()
 
 
 class Flags(Table, table=True):

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Self, TypeVar
 from uuid import UUID
 
@@ -31,6 +32,14 @@ T = TypeVar("T")
 
 ATTEMPTS = 6
 """How often a rolled-back batch is tried before its senders are told to come again."""
+
+BOX = 0.25
+"""Seconds of deciding after which a batch is closed: what is left comes into the next one. A node that gets little
+of its processor makes smaller batches, instead of losing its transaction to the database's limit for idle ones."""
+
+SETTLE_BOX = 0.15
+FAIR_BOX = 0.03
+"""The same for settlements, and while commands wait: a storm of deadlines is drained in between them."""
 
 LANES = 2
 """Batches under way at once on PostgreSQL: one is decided while the database works on the other."""
@@ -74,6 +83,15 @@ class _Sent:
     def refuse(self, error: Exception) -> None:
         if not self.future.done():
             self.future.set_exception(error)
+
+
+class _Poisoned(Exception):
+    """The database does not take a settlement. ``row`` is the first of it; alone, it is the guilty one."""
+
+    def __init__(self, row: DueRow, why: str) -> None:
+        super().__init__(why)
+        self.row = row
+        self.why = why
 
 
 def _unseen(_seen: BatchSeen) -> None:
@@ -184,6 +202,17 @@ class Writer:
         """
         return await self._insist(lambda attempt: self._settle(now, limit, attempt))
 
+    async def free(self) -> int:
+        """Cut off sessions of nodes that were frozen in the middle of a transaction; returns how many.
+
+        The database itself ends those that are idle for two seconds. It cannot end one whose client stopped reading
+        an answer half-way; the other nodes do.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        return await self._insist(lambda _attempt: self._engine.free())
+
     async def next_due(self) -> datetime | None:
         """The first instant at which `settle_due` finds work, or None while nothing is armed.
 
@@ -247,22 +276,24 @@ class Writer:
 
     async def _write(self, batch: Sequence[_Sent]) -> None:
         """Write a batch; on bad data, its halves one after the other, down to the guilty command."""
+        left = batch
         try:
-            await self._insist(lambda attempt: self._write_once(batch, attempt))
+            while left:
+                left = await self._insist(partial(self._write_once, left))
         except Unavailable as err:
-            log.warning("%d commands could not be stored: %s", len(batch), err)
-            for entry in batch:
+            log.warning("%d commands could not be stored: %s", len(left), err)
+            for entry in left:
                 entry.refuse(Unavailable(str(err)))
         except BadData as err:
-            if len(batch) == 1:
-                entry = batch[0]
+            if len(left) == 1:
+                entry = left[0]
                 name = type(entry.sent.command).__name__
                 log.error("the database does not take what %s wrote: %s", name, err)
                 entry.refuse(Failed(f"{name} could not be stored ({err})"))
                 return
-            middle = len(batch) // 2
-            await self._write(batch[:middle])
-            await self._write(batch[middle:])
+            middle = len(left) // 2
+            await self._write(left[:middle])
+            await self._write(left[middle:])
 
     async def _insist(self, work: Callable[[int], Awaitable[T]]) -> T:
         """Try again what fails for a passing reason, a little later each time."""
@@ -275,7 +306,8 @@ class Writer:
             await asyncio.sleep(0.01 * 3**attempt)
         raise Unavailable(str(last)) from last
 
-    async def _write_once(self, batch: Sequence[_Sent], attempt: int) -> None:
+    async def _write_once(self, batch: Sequence[_Sent], attempt: int) -> Sequence[_Sent]:
+        """One transaction. Returns those for which there was no time left."""
         began = time.perf_counter()
         done: list[tuple[_Sent, Staged | Repeated]] = []
         refused: list[tuple[_Sent, Refused | Failed]] = []
@@ -283,7 +315,10 @@ class Writer:
         async with self._engine.transaction() as transaction:
             loaded = await transaction.load(sorted(named), [entry.sent.message_id for entry in batch])
             staging = Staging(self._product, self._vault, loaded, self._clock.now())
-            for entry in batch:
+            until = time.perf_counter() + BOX
+            for place, entry in enumerate(batch):
+                if place and time.perf_counter() > until:
+                    break
                 try:
                     done.append((entry, staging.submit(entry.sent, entry.digest)))
                 except (Refused, Failed) as err:
@@ -302,7 +337,7 @@ class Writer:
         self._observe(
             BatchSeen(
                 what="batch",
-                commands=len(batch),
+                commands=len(done) + len(refused),
                 refused=len(refused) - failed,
                 failed=failed,
                 events=len(rows.events),
@@ -311,6 +346,7 @@ class Writer:
                 retries=attempt,
             )
         )
+        return batch[len(done) + len(refused) :]
 
     def _keys(self, sent: Submission) -> frozenset[UUID]:
         try:
@@ -323,15 +359,23 @@ class Writer:
     async def _settle(self, now: datetime, limit: int, attempt: int) -> Settled:
         """Settle one claim; rows that the database does not take are found by halving and quarantined."""
         try:
-            return await self._settle_once(now, limit, attempt, poison=False)
-        except BadData as err:
+            return await self._settle_once(now, limit, attempt)
+        except _Poisoned as err:
             if limit > 1:
                 first = await self._insist(lambda again: self._settle(now, max(1, limit // 2), again))
                 return msgspec.structs.replace(first, more=True)
-            log.error("the database does not take a settlement: %s", err)
-            return await self._settle_once(now, 1, attempt, poison=True)
+            log.error("the database does not take a settlement: %s", err.why)
+            guilty = err.row
+            return await self._insist(lambda again: self._settle_once(now, 1, again, guilty=guilty))
 
-    async def _settle_once(self, now: datetime, limit: int, attempt: int, *, poison: bool) -> Settled:
+    async def _settle_once(
+        self, now: datetime, limit: int, attempt: int, *, guilty: DueRow | None = None
+    ) -> Settled:
+        """Claim and settle, or (``guilty``) set aside the one row that the database did not take just before.
+
+        Raises:
+            _Poisoned: the database does not take one of these.
+        """
         began = time.perf_counter()
         async with self._engine.transaction() as transaction:
             loaded, due = await transaction.claim(now, limit)
@@ -339,14 +383,18 @@ class Writer:
                 return Settled(fired=0, failed=0, more=False, late_max=timedelta())
             due = due[:limit]  # the streams' other due rows wait for the next call
             staging = Staging(self._product, self._vault, loaded, now)
-            failed = 0
-            if poison:
+            # Another node may have taken the guilty one meanwhile: what was claimed instead is innocent.
+            if guilty is not None and due[0] == guilty:
                 staging.quarantine(due[0])
-                failed = 1
+                done, failed = 1, 1
             else:
-                failed = await self._stage_due(transaction, staging, loaded, due)
+                done, failed = await self._stage_due(transaction, staging, loaded, due)
             rows = staging.rows()
-            base = await transaction.commit(rows)
+            try:
+                base = await transaction.commit(rows)
+            except BadData as err:
+                raise _Poisoned(due[0], str(err)) from err
+        due = due[:done]
         self._observe(
             BatchSeen(
                 what="settle",
@@ -368,8 +416,8 @@ class Writer:
 
     async def _stage_due(
         self, transaction: Transaction, staging: Staging, loaded: Loaded, due: Sequence[DueRow]
-    ) -> int:
-        """Stage each settlement; returns how many went into quarantine."""
+    ) -> tuple[int, int]:
+        """Stage settlements while there is time; returns how many, and how many of them went into quarantine."""
         sent = [(row, staging.expiry(row)) for row in due]
         others: set[UUID] = set()
         for _, one in sent:
@@ -377,4 +425,11 @@ class Writer:
                 others.update(ref.id for ref in one.command.streams())
         if others := others - loaded.streams.keys():
             loaded.streams.update((await transaction.load(sorted(others), ())).streams)
-        return sum(not staging.settle(row, one) for row, one in sent)
+        until = time.perf_counter() + (FAIR_BOX if self._queue or self._flying else SETTLE_BOX)
+        done = failed = 0
+        for row, one in sent:
+            if done and time.perf_counter() > until:
+                break
+            failed += not staging.settle(row, one)
+            done += 1
+        return done, failed

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import and_, or_, select
 from sqlmodel import col
 
-from dispatcher.domain.stream import DeadlineState
+from dispatcher.domain.stream import LIVE
 from dispatcher.store.tables import Deadlines, Streams
 from dispatcher.views.cases import MOST, state_of
 from dispatcher.views.cursor import cursor_of, read_cursor
@@ -88,7 +88,7 @@ async def list_deadlines(
             col(Streams.state),
         )
         .join(Streams, col(Streams.id) == stream)
-        .where(col(Deadlines.state) == DeadlineState.ARMED.value, viewer.within(Deadlines), viewer.streams())
+        .where(col(Deadlines.state).in_(LIVE), viewer.within(Deadlines), viewer.streams())
         .order_by(due, stream, row_key)
         .limit(limit + 1)
     )

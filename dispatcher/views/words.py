@@ -137,6 +137,8 @@ EVENTS: Mapping[str, Words] = {
     "notice-failed": Words("通知未达", "a notice was not delivered"),
     "notice-diverted": Words("通知改道", "a notice went another way"),
     "notice-confirmed": Words("通知已确认", "a person confirmed hearing a notice"),
+    "deadline-repaired": Words("时限修复", "a deadline was put back"),
+    "deadline-quarantined": Words("时限隔离待查", "a deadline was set aside"),
     "legal-hold-set": Words("法定保全", "legal hold set"),
     "legal-hold-released": Words("解除保全", "legal hold released"),
     "personal-data-erased": Words("个人信息到期销毁", "personal data erased"),

@@ -84,6 +84,8 @@ MATRIX: dict[str, set[Role]] = {
     "report-notice-failed": SYSTEM_ROLE,
     "report-notice-diverted": SYSTEM_ROLE,
     "report-notice-confirmed": SYSTEM_ROLE,
+    "repair-deadline": SYSTEM_ROLE,
+    "report-quarantined": SYSTEM_ROLE,
     "hold-case": {Role.AUDIT_ADMIN, Role.SECURITY_ADMIN},
     "release-hold": {Role.AUDIT_ADMIN, Role.SECURITY_ADMIN},
     "erase-case": {Role.AUDIT_ADMIN} | SYSTEM_ROLE,

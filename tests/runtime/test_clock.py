@@ -152,6 +152,41 @@ async def test_a_step_of_the_database_clock_is_doubted_too() -> None:
     assert clock.offset == timedelta(seconds=5)
 
 
+@pytest.mark.parametrize("ppm", [500, -500])
+async def test_an_hour_of_slewing_is_followed_without_a_doubt(ppm: int) -> None:
+    hands = TestHands()
+    database = _Database(hands, timedelta())
+    clock = SystemClock(hands=hands, reference=database.now)
+    await clock.refresh()
+    furthest, before = timedelta(), clock.now()
+
+    for _ in range(3600):
+        hands.pass_time(SECOND)
+        hands.step_wall(SECOND * ppm / 1_000_000)
+        furthest = max(furthest, abs(clock.now() - hands.wall()))
+        await clock.refresh()
+        assert _firing(clock)
+        assert clock.now() > before
+        before = clock.now()
+
+    assert furthest <= timedelta(milliseconds=1)
+    assert clock.now() == hands.wall()
+
+
+async def test_the_alarm_clock_is_wound_anew_when_the_clock_is_settled() -> None:
+    hands = TestHands()
+    clock = SystemClock(hands=hands)
+    wound: list[datetime] = []
+    clock.settled = lambda: wound.append(clock.now())
+    hands.step_wall(timedelta(hours=-1))
+
+    await clock.refresh()
+    assert wound == []
+    await _walk(clock, hands, 10)
+
+    assert wound == [hands.wall()]
+
+
 async def test_a_silent_database_leaves_the_clock_walking() -> None:
     hands = TestHands()
     database = _Database(hands, timedelta(seconds=1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,27 @@ async def test_a_chore_that_fails_is_counted_and_gives_its_lease_back(database: 
     counted = telemetry.registry.get_sample_value("liandong_loop_failures_total", {"loop": "chore anchor"})
     assert counted == 1
     assert await Leases(database, "node-2").take("anchor") is not None
+
+
+async def test_what_is_done_again_and_again_rings_soon_also_after_the_clock_was_set(
+    database: Database,
+) -> None:
+    async def nothing() -> None:
+        raise AssertionError("it is stopped before it rings")
+
+    chore = Chore(name="audit", when=timedelta(seconds=15), do=nothing, alone=False)
+    keeper = _keeper(database, "node-1", chore)
+    keeper.start()
+    first = keeper.next_run("audit")
+
+    keeper.rewind()
+
+    rings = keeper.next_run("audit")
+    keeper.stop()
+    assert first is not None
+    assert rings is not None
+    assert timedelta() < rings - SystemClock().now() <= timedelta(seconds=15)
+    assert rings > first
 
 
 async def test_the_alarm_clock_rings_by_legal_time_and_stops(database: Database) -> None:

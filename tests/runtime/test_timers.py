@@ -188,6 +188,9 @@ async def test_the_sweep_outlives_a_database_that_was_away(database: Database) -
         async def next_due(self) -> datetime | None:
             return await self.writer.next_due()
 
+        async def free(self) -> int:
+            return await self.writer.free()
+
     async with Writer(database, Jars(), clock, Vault(os.urandom(32))) as writer:
         await writer.submit(sent(OpenJar(ref=jar("a")), "a"))
         await writer.submit(sent(PutCoin(ref=jar("a")), "b"))

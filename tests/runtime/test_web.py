@@ -22,6 +22,8 @@ NODE = Readiness(
     database="up",
     relay="running",
     position=42,
+    audit="clean",
+    alarms=(),
 )
 SICK = Readiness(
     ready=False,
@@ -32,6 +34,8 @@ SICK = Readiness(
     database="up",
     relay="running",
     position=42,
+    audit="clean",
+    alarms=(),
 )
 Client = TestClient[web.Request, web.Application]
 

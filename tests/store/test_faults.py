@@ -19,7 +19,7 @@ from tests.support.databases import Cluster
 
 CUT = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-WHERE application_name = 'liandong' AND datname = '{name}' AND pid <> pg_backend_pid()
+WHERE application_name LIKE 'liandong%' AND datname = '{name}' AND pid <> pg_backend_pid()
 """
 
 

@@ -18,7 +18,7 @@ from dispatcher.domain import events as e
 from dispatcher.domain.case import Case
 from dispatcher.domain.library import Library
 from dispatcher.domain.product import LiandongProduct
-from dispatcher.domain.stream import Actor, Change, DeadlineState, Effect, StreamRef, StreamRow, Submission
+from dispatcher.domain.stream import LIVE, Actor, Change, Effect, StreamRef, StreamRow, Submission
 from dispatcher.domain.values import FINISHED, Result, SafeContact, Stage
 from routing_rules.ruling import Urgency
 from tests.support.library import (
@@ -272,7 +272,7 @@ class CaseBook:
             self.rows[ref] = row
         for one in change.deadlines:
             key = (one.ref.id, one.clock, one.milestone)
-            if one.state is DeadlineState.ARMED:
+            if one.state in LIVE:
                 self.deadlines[key] = one.due
             else:
                 self.deadlines.pop(key, None)

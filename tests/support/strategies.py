@@ -56,6 +56,7 @@ ALL_COMMANDS: tuple[type[c.AnyCommand], ...] = get_args(c.AnyCommand)
 _EVERYDAY = frozenset(
     {c.SupplementCase, c.ExpireDeadline, c.ReportNoticeFailed, c.HoldCase, c.MoveDeadlines, c.UrgeCase}
     | {c.ReportNoticeDiverted, c.ReportNoticeConfirmed}
+    | {c.RepairDeadline, c.ReportQuarantined}
     | {c.SuperviseCase, c.WithdrawCase, c.MergeCase, c.OverrideRuling, c.EraseCase, c.ReleaseHold}
     | {c.ReportPeerResult, c.RuleCase, c.ContactCitizen}
 )
@@ -116,6 +117,7 @@ def _choices(command: type[Command], case: Case, others: Sequence[Case]) -> dict
         "wanted": ("phone",),
         "carried": ("sms",),
         "channel": ("phone",),
+        "found": ("missing",),
         "number": ("N1",),
     }
     return {field: known[field] for field in command.__struct_fields__ if field in known}

@@ -134,6 +134,27 @@ _ON_DUTY = {"unit-duty-phone": "phone", "unit-duty-leader": "leader_phone", "uni
 """Recipients that the duty roster must name: by the field of `Duty` that holds their telephone."""
 
 
+def repair(draft: Draft, command: c.RepairDeadline) -> None:
+    """Put the row of an armed milestone back; the case itself does not change."""
+    if _armed(draft, command.clock, command.milestone, command.due):
+        draft.record(
+            e.DeadlineRepaired(
+                clock=command.clock, milestone=command.milestone, due=command.due, found=command.found[:40]
+            )
+        )
+
+
+def quarantined(draft: Draft, command: c.ReportQuarantined) -> None:
+    """Tell of a milestone that could not be settled; it stays armed in the case and set aside in its row."""
+    if _armed(draft, command.clock, command.milestone, command.due):
+        draft.record(e.DeadlineQuarantined(clock=command.clock, milestone=command.milestone, due=command.due))
+
+
+def _armed(draft: Draft, clock: str, milestone: str, due: datetime) -> bool:
+    run = draft.case.clock(clock)
+    return run is not None and run.stopped is None and e.Armed(milestone=milestone, due=due) in run.armed
+
+
 def move(draft: Draft, command: c.MoveDeadlines) -> None:
     """Recompute provisional limits under the calendars now in force: once for each batch, never re-notifying."""
     moved = recompute(draft.case, draft.now, draft.library)
