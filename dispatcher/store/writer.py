@@ -39,7 +39,10 @@ of its processor makes smaller batches, instead of losing its transaction to the
 
 SETTLE_BOX = 0.15
 FAIR_BOX = 0.03
-"""The same for settlements, and while commands wait: a storm of deadlines is drained in between them."""
+"""The same for settlements, and while commands come in: a storm of deadlines is drained in between them."""
+
+COME_IN = 1.0
+"""Seconds after a command in which others are expected."""
 
 LANES = 2
 """Batches under way at once on PostgreSQL: one is decided while the database works on the other."""
@@ -124,6 +127,7 @@ class Writer:
         self._flying: set[UUID] = set()
         self._lanes: list[asyncio.Task[None]] = []
         self._idle = 0
+        self._came = -COME_IN
         self._engine: Engine = (
             PostgresEngine(database, vault.master)
             if database.is_postgres
@@ -188,6 +192,7 @@ class Writer:
             raise Failed(f"{type(sent.command).__name__} cannot be encoded ({type(err).__name__})") from err
         entry = _Sent(sent, self._keys(sent), digest, asyncio.get_running_loop().create_future())
         self._queue.append(entry)
+        self._came = time.perf_counter()
         self._wake.set()
         return await entry.future
 
@@ -414,6 +419,9 @@ class Writer:
             late_max=now - min(row.due for row in due),
         )
 
+    def _commands_come(self) -> bool:
+        return bool(self._queue) or time.perf_counter() - self._came < COME_IN
+
     async def _stage_due(
         self, transaction: Transaction, staging: Staging, loaded: Loaded, due: Sequence[DueRow]
     ) -> tuple[int, int]:
@@ -425,7 +433,7 @@ class Writer:
                 others.update(ref.id for ref in one.command.streams())
         if others := others - loaded.streams.keys():
             loaded.streams.update((await transaction.load(sorted(others), ())).streams)
-        until = time.perf_counter() + (FAIR_BOX if self._queue or self._flying else SETTLE_BOX)
+        until = time.perf_counter() + (FAIR_BOX if self._commands_come() else SETTLE_BOX)
         done = failed = 0
         for row, one in sent:
             if done and time.perf_counter() > until:

@@ -73,7 +73,7 @@ async def test_commands_are_answered_in_between_the_settlements_of_a_storm(
         database, product, clock, vault, observe=lambda seen: order.append(seen.what)
     ) as writer:
         await _opened(writer, 80)
-        product.seconds = 0.004
+        product.seconds = 0.005
         sweep = Sweep(writer, clock, Telemetry(), limit=500, look_ahead=HOUR)
         clock.set(START + HOUR + TICK)
         order.clear()
