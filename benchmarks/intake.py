@@ -34,19 +34,7 @@ from dispatcher.store.postgres import (
     UPSERT_SEALED,
 )
 from dispatcher.store.rows import EVENT_COLUMNS, INBOX_COLUMNS, Loaded, Rows
-from dispatcher.store.sqlite import (
-    INSERT_ANSWER,
-    INSERT_EVENT,
-    INSERT_STREAM,
-    INSERT_TEXT,
-    UPSERT_DEADLINE,
-    UPSERT_KEY,
-    UPSERT_VAULT,
-    _rows,
-)
-from dispatcher.store.sqlite import (
-    INSERT_OUTBOX as LITE_OUTBOX,
-)
+from dispatcher.store.sqlite import DEADLINES, EVENTS, INBOX, KEYS, OUTBOX, STREAMS, TEXTS, VAULT, Table
 from dispatcher.store.staging import Staging
 from dispatcher.store.vault import Vault
 from dispatcher.store.writer import Writer
@@ -127,20 +115,24 @@ def raw_sqlite(path: str, batches: Sequence[Rows]) -> float:
         connection.execute(pragma)
     (base,) = connection.execute("SELECT value FROM position").fetchone()
     ready: list[list[tuple[str, list[list[object]]]]] = []
+
+    def one(table: Table, values: Sequence[Sequence[object]]) -> tuple[str, list[list[object]]]:
+        return table.statement(1), table.plain(values, {})
+
     for rows in batches:
-        events = [[base + n, *row] for n, row in enumerate(_rows(rows.events), 1)]
+        events = [[base + n, *row] for n, row in enumerate(rows.events, 1)]
         base += len(events)
         ready.append(
             [
-                (INSERT_STREAM, _rows(rows.inserts)),
-                (UPSERT_DEADLINE, _rows(rows.deadlines)),
-                (LITE_OUTBOX, _rows(rows.outbox)),
-                (INSERT_TEXT, _rows(rows.texts)),
-                (UPSERT_VAULT, [[id_.hex, sealed] for id_, sealed, _ in rows.sealed]),
-                (UPSERT_KEY, [[id_.hex, "raw", wrapped] for id_, _, wrapped in rows.sealed]),
+                one(STREAMS, rows.inserts),
+                one(DEADLINES, rows.deadlines),
+                one(OUTBOX, rows.outbox),
+                one(TEXTS, rows.texts),
+                one(VAULT, [(id_, sealed) for id_, sealed, _ in rows.sealed]),
+                one(KEYS, [(id_, "raw", wrapped) for id_, _, wrapped in rows.sealed]),
                 ("UPDATE position SET value = value + ?", [[len(events)]]),
-                (INSERT_EVENT, events),
-                (INSERT_ANSWER, _rows(rows.answers)),
+                one(EVENTS, events),
+                one(INBOX, rows.answers),
             ]
         )
     began = time.perf_counter()

@@ -262,6 +262,7 @@ def sqlite_pragmas() -> tuple[str, ...]:
         "PRAGMA journal_mode = WAL",
         "PRAGMA synchronous = FULL",
         "PRAGMA cache_size = -65536",
+        "PRAGMA wal_autocheckpoint = 4000",  # 16 MB: a page that many batches change is copied back once
         "PRAGMA temp_store = MEMORY",
     )
 

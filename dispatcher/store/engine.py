@@ -50,8 +50,11 @@ class Engine(Protocol):
 
     async def close(self) -> None: ...
 
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+    def transaction(self, *, hopeful: bool = False) -> AbstractAsyncContextManager[Transaction]:
         """Begin; whatever was not committed is rolled back at the end.
+
+        ``hopeful``: an engine may read without locks, as long as its commit raises Again where what was read has
+        changed since. `claim` always needs the locks.
 
         Raises:
             Again, Lost, BadData: as named there, from any of its methods.

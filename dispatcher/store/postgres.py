@@ -277,8 +277,8 @@ class PostgresEngine:
             self._pool = None
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[PostgresTransaction]:
-        """Begin; rolled back unless committed."""
+    async def transaction(self, *, hopeful: bool = False) -> AsyncIterator[PostgresTransaction]:
+        """Begin; rolled back unless committed. Rows are locked however hopeful the caller: they cost no more here."""
         with translated():
             connection = await self._pool.acquire()
         try:

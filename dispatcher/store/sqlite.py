@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -34,18 +35,74 @@ def _names(columns: Columns) -> str:
     return ", ".join(f'"{name}"' for name, _ in columns)
 
 
-def _insert(table: str, columns: Columns) -> str:
-    return f"INSERT INTO {table} ({_names(columns)}) VALUES ({', '.join('?' * len(columns))})"
+class Table:
+    """A table as the writer fills it: rows become parameters, many rows become one statement.
+
+    One statement for many rows is not quicker in itself, but the interpreter is let go once for all of them: while the
+    database works, the next batch is decided. A statement a row would wait for the interpreter at every row.
+    """
+
+    MOST = 64
+    """Rows in one statement at most; what is left over is written in powers of two, so that few statements are kept."""
+
+    def __init__(self, name: str, columns: Columns, tail: str = "") -> None:
+        self._head = f"INSERT INTO {name} ({_names(columns)}) VALUES "
+        self._row = f"({', '.join('?' * len(columns))})"
+        self._tail = tail
+        self._uuids = tuple(n for n, (_, kind) in enumerate(columns) if kind == "uuid")
+        self._instants = tuple(n for n, (_, kind) in enumerate(columns) if kind == "timestamptz")
+        self._statements: dict[int, str] = {}
+
+    def plain(self, rows: Iterable[Sequence[object]], times: dict[int, str]) -> list[list[object]]:
+        """Rows as SQLite takes them. ``times`` keeps what was converted, by identity, while the rows live."""
+        made = []
+        for row in rows:
+            values = list(row)
+            for n in self._uuids:
+                values[n] = values[n].hex  # type: ignore[attr-defined]
+            for n in self._instants:
+                if (at := values[n]) is not None:
+                    told = times.get(id(at))
+                    if told is None:
+                        told = times[id(at)] = stored(at)  # type: ignore[arg-type]
+                    values[n] = told
+            made.append(values)
+        return made
+
+    def write(self, connection: sqlite3.Connection, rows: Sequence[Sequence[object]]) -> None:
+        """Insert plain rows."""
+        start, size = 0, self.MOST
+        while start < len(rows):
+            while size > len(rows) - start:
+                size //= 2
+            values = [value for row in rows[start : start + size] for value in row]
+            connection.execute(self.statement(size), values)
+            start += size
+
+    def statement(self, size: int) -> str:
+        """The statement that takes so many rows."""
+        if size not in self._statements:
+            self._statements[size] = self._head + ", ".join([self._row] * size) + self._tail
+        return self._statements[size]
+
+
+def _replacing(columns: Columns, *keys: str) -> str:
+    changed = ", ".join(f'"{name}" = excluded."{name}"' for name, _ in columns if name not in keys)
+    return f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changed}"
 
 
 _LOADED = "s.id, s.stream_kind, s.version, s.head, s.last_at, s.state, s.platform, s.division"
-LOAD_STREAM = f"SELECT {_LOADED} FROM stream s WHERE s.id = ?"
-ANSWER = "SELECT message_id, digest, answer, position FROM inbox WHERE message_id = ?"
+LOAD_STREAMS = f"SELECT {_LOADED} FROM json_each(?) j CROSS JOIN stream s ON s.id = j.value"
+ANSWERS = (
+    "SELECT i.message_id, i.digest, i.answer, i.position"
+    " FROM json_each(?) j CROSS JOIN inbox i ON i.message_id = j.value"
+)
+STANDS = "SELECT s.id, s.version FROM json_each(?) j CROSS JOIN stream s ON s.id = j.value"
+TAKEN = "SELECT i.message_id FROM json_each(?) j CROSS JOIN inbox i ON i.message_id = j.value"
 CLAIM = """
 SELECT stream_id, clock, milestone, due FROM deadline
 WHERE state IN ('armed', 'repaired') AND due < ? ORDER BY due, stream_id, clock, milestone LIMIT ?
 """
-INSERT_STREAM = _insert("stream", STREAM_COLUMNS)
 _KEPT = ("title", "caller_mac")
 UPDATE_STREAM = (
     "UPDATE stream SET "
@@ -58,23 +115,19 @@ UPDATE_STREAM = (
 CLEAR_RECEIPTS = "UPDATE receipt SET address = NULL, reference = '' WHERE stream_id = ?"
 CLEAR_STREAM = "UPDATE stream SET title = NULL, caller_mac = NULL, erased = ?2 WHERE id = ?1"
 MOVE_DEADLINES = "UPDATE deadline SET platform = ?2, division = ?3 WHERE stream_id = ?1"
-UPSERT_DEADLINE = (
-    _insert("deadline", DEADLINE_COLUMNS)
-    + " ON CONFLICT (stream_id, clock, milestone) DO UPDATE SET "
-    + ", ".join(f'"{name}" = excluded."{name}"' for name, _ in DEADLINE_COLUMNS[3:])
+_TEXT = (("stream_id", "uuid"), ("no", "int"), ("field", "text"), ("words", "text"), ("salt", "bytea"))
+_VAULT = (("stream_id", "uuid"), ("sealed", "bytea"))
+_KEY = (("stream_id", "uuid"), ("master", "text"), ("wrapped", "bytea"))
+STREAMS = Table("stream", STREAM_COLUMNS)
+DEADLINES = Table(
+    "deadline", DEADLINE_COLUMNS, _replacing(DEADLINE_COLUMNS, "stream_id", "clock", "milestone")
 )
-INSERT_OUTBOX = _insert("outbox", OUTBOX_COLUMNS)
-INSERT_TEXT = "INSERT INTO text (stream_id, no, field, words, salt) VALUES (?, ?, ?, ?, ?)"
-INSERT_EVENT = _insert("event", (("position", "bigint"), *EVENT_COLUMNS))
-INSERT_ANSWER = _insert("inbox", INBOX_COLUMNS)
-UPSERT_VAULT = """
-INSERT INTO vault (stream_id, sealed) VALUES (?, ?)
-ON CONFLICT (stream_id) DO UPDATE SET sealed = excluded.sealed
-"""
-UPSERT_KEY = """
-INSERT INTO vault_key (stream_id, master, wrapped) VALUES (?, ?, ?)
-ON CONFLICT (stream_id) DO UPDATE SET master = excluded.master, wrapped = excluded.wrapped
-"""
+OUTBOX = Table("outbox", OUTBOX_COLUMNS)
+TEXTS = Table("text", _TEXT)
+VAULT = Table("vault", _VAULT, _replacing(_VAULT, "stream_id"))
+KEYS = Table("vault_key", _KEY, _replacing(_KEY, "stream_id"))
+EVENTS = Table("event", (("position", "bigint"), *EVENT_COLUMNS))
+INBOX = Table("inbox", INBOX_COLUMNS)
 
 
 def stored(instant: datetime) -> str:
@@ -87,18 +140,8 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def _plain(value: object) -> object:
-    if type(value) is str or type(value) is int or type(value) is bytes:
-        return value
-    if isinstance(value, datetime):
-        return stored(value)
-    if isinstance(value, UUID):
-        return value.hex
-    return value
-
-
-def _rows(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
-    return [[_plain(value) for value in row] for row in rows]
+def _listed(ids: Iterable[UUID]) -> str:
+    return "[" + ",".join(f'"{id_.hex}"' for id_ in ids) + "]"
 
 
 @contextlib.contextmanager
@@ -120,103 +163,128 @@ def translated() -> Iterator[None]:
 
 
 class SqliteTransaction:
-    """One transaction; each method is one trip to the thread."""
+    """One transaction that holds the file from its beginning to its end; each method is one trip to the thread."""
 
     def __init__(self, engine: SqliteEngine) -> None:
         self._engine = engine
         self.finished = False
 
     async def load(self, streams: Sequence[UUID], messages: Sequence[UUID]) -> Loaded:
-        return await self._engine.run(lambda c: self._load(c, streams, messages))
+        return await self._engine.run(lambda c: _load(c, streams, messages))
 
     async def claim(self, now: datetime, limit: int) -> tuple[Loaded, list[DueRow]]:
-        return await self._engine.run(lambda c: self._claim(c, now, limit))
+        return await self._engine.run(lambda c: _claim(c, now, limit))
 
     async def commit(self, rows: Rows) -> int:
-        base = await self._engine.run(lambda c: self._commit(c, rows))
+        base = await self._engine.run(lambda c: _commit(c, rows, self._engine.master))
         self.finished = True
         return base
 
-    def _load(self, c: sqlite3.Connection, streams: Iterable[UUID], messages: Iterable[UUID]) -> Loaded:
-        found: dict[UUID, StoredStream] = {}
-        for id_ in streams:
-            row = c.execute(LOAD_STREAM, (id_.hex,)).fetchone()
-            if row is not None:
-                found[id_] = StoredStream(id_, row[1], row[2], row[3], instant(row[4]), *row[5:])
-        answers: dict[UUID, StoredAnswer] = {}
-        for message_id in messages:
-            row = c.execute(ANSWER, (message_id.hex,)).fetchone()
-            if row is not None:
-                answers[message_id] = StoredAnswer(message_id, *row[1:])
-        return Loaded(streams=found, answers=answers)
 
-    def _claim(self, c: sqlite3.Connection, now: datetime, limit: int) -> tuple[Loaded, list[DueRow]]:
-        due = [
-            DueRow(UUID(row[0]), row[1], row[2], instant(row[3]))
-            for row in c.execute(CLAIM, (stored(now), limit))
-        ]
-        return self._load(c, dict.fromkeys(row.stream_id for row in due), ()), due
+class HopefulTransaction:
+    """Reads without holding the file, and stores only where all that it has read still stands.
+
+    Between reading and writing the batch is decided, while the file belongs to the batch before it.
+    """
+
+    def __init__(self, engine: SqliteEngine) -> None:
+        self._engine = engine
+        self._versions: dict[UUID, int] = {}
+        self._absent: list[UUID] = []
+        self._untaken: list[UUID] = []
+
+    async def load(self, streams: Sequence[UUID], messages: Sequence[UUID]) -> Loaded:
+        loaded = await self._engine.look(lambda c: _load(c, streams, messages))
+        self._versions |= {id_: stream.version for id_, stream in loaded.streams.items()}
+        self._absent += [id_ for id_ in streams if id_ not in loaded.streams]
+        self._untaken += [id_ for id_ in messages if id_ not in loaded.answers]
+        return loaded
+
+    async def claim(self, now: datetime, limit: int) -> tuple[Loaded, list[DueRow]]:
+        raise AssertionError("due deadlines are claimed under the lock")
+
+    async def commit(self, rows: Rows) -> int:
+        async with self._engine.turn():
+            return await self._engine.run(lambda c: self._commit(c, rows))
 
     def _commit(self, c: sqlite3.Connection, rows: Rows) -> int:
-        for table in ("text", "vault", "vault_key"):
-            c.executemany(f"DELETE FROM {table} WHERE stream_id = ?", [(id_.hex,) for id_ in rows.erased])
-        c.executemany(CLEAR_RECEIPTS, [(id_.hex,) for id_ in rows.erased])
-        c.executemany(INSERT_STREAM, _rows(rows.inserts))
-        c.executemany(CLEAR_STREAM, _rows(rows.clears))
-        c.executemany(UPDATE_STREAM, [[*row[2:], row[0]] for row in _rows(rows.updates)])
-        c.executemany(MOVE_DEADLINES, _rows(rows.moved))
-        c.executemany(UPSERT_DEADLINE, _rows(rows.deadlines))
-        c.executemany(INSERT_OUTBOX, _rows(rows.outbox))
-        c.executemany(INSERT_TEXT, _rows(rows.texts))
-        c.executemany(UPSERT_VAULT, [(id_.hex, sealed) for id_, sealed, _ in rows.sealed])
-        c.executemany(
-            UPSERT_KEY, [(id_.hex, self._engine.master, wrapped) for id_, _, wrapped in rows.sealed]
-        )
-        count = len(rows.events)
-        (last,) = c.execute(
-            "UPDATE position SET value = value + ? WHERE id = 1 RETURNING value", (count,)
-        ).fetchone()
-        base: int = last - count
-        c.executemany(INSERT_EVENT, [[base + n, *row] for n, row in enumerate(_rows(rows.events), 1)])
-        c.executemany(INSERT_ANSWER, [[*row[:4], base + int(str(row[4]))] for row in _rows(rows.answers)])
-        c.execute("COMMIT")
-        return base
+        c.execute("BEGIN IMMEDIATE")
+        try:
+            expected = {id_.hex: version for id_, version in self._versions.items()}
+            stands = dict(c.execute(STANDS, (_listed((*self._versions, *self._absent)),)))
+            if stands != expected or c.execute(TAKEN, (_listed(self._untaken),)).fetchone():
+                raise Again("another writer was faster")
+            return _commit(c, rows, self._engine.master)
+        finally:
+            _roll_back(c)
 
 
-class SqliteEngine:
-    """The writer's connection to the SQLite file, in its own thread."""
+def _load(c: sqlite3.Connection, streams: Sequence[UUID], messages: Sequence[UUID]) -> Loaded:
+    found: dict[UUID, StoredStream] = {}
+    if streams:
+        for row in c.execute(LOAD_STREAMS, (_listed(streams),)):
+            id_ = UUID(row[0])
+            found[id_] = StoredStream(id_, row[1], row[2], row[3], instant(row[4]), *row[5:])
+    answers: dict[UUID, StoredAnswer] = {}
+    if messages:
+        for row in c.execute(ANSWERS, (_listed(messages),)):
+            message_id = UUID(row[0])
+            answers[message_id] = StoredAnswer(message_id, *row[1:])
+    return Loaded(streams=found, answers=answers)
 
-    def __init__(self, database: Database, master: str) -> None:
-        self._database = database
-        self.master = master
-        self._thread: ThreadPoolExecutor | None = None
+
+def _claim(c: sqlite3.Connection, now: datetime, limit: int) -> tuple[Loaded, list[DueRow]]:
+    due = [
+        DueRow(UUID(row[0]), row[1], row[2], instant(row[3]))
+        for row in c.execute(CLAIM, (stored(now), limit))
+    ]
+    return _load(c, list(dict.fromkeys(row.stream_id for row in due)), ()), due
+
+
+def _commit(c: sqlite3.Connection, rows: Rows, master: str) -> int:
+    times: dict[int, str] = {}
+    for table in ("text", "vault", "vault_key"):
+        c.executemany(f"DELETE FROM {table} WHERE stream_id = ?", [(id_.hex,) for id_ in rows.erased])
+    c.executemany(CLEAR_RECEIPTS, [(id_.hex,) for id_ in rows.erased])
+    STREAMS.write(c, STREAMS.plain(rows.inserts, times))
+    c.executemany(CLEAR_STREAM, [(id_.hex, stored(at)) for id_, at in rows.clears])
+    c.executemany(UPDATE_STREAM, [[*row[2:], row[0]] for row in STREAMS.plain(rows.updates, times)])
+    c.executemany(MOVE_DEADLINES, [(id_.hex, *scope) for id_, *scope in rows.moved])
+    DEADLINES.write(c, DEADLINES.plain(rows.deadlines, times))
+    OUTBOX.write(c, OUTBOX.plain(rows.outbox, times))
+    TEXTS.write(c, TEXTS.plain(rows.texts, times))
+    VAULT.write(c, [(id_.hex, sealed) for id_, sealed, _ in rows.sealed])
+    KEYS.write(c, [(id_.hex, master, wrapped) for id_, _, wrapped in rows.sealed])
+    count = len(rows.events)
+    (last,) = c.execute(
+        "UPDATE position SET value = value + ? WHERE id = 1 RETURNING value", (count,)
+    ).fetchone()
+    base: int = last - count
+    EVENTS.write(c, EVENTS.plain(((base + n, *row) for n, row in enumerate(rows.events, 1)), times))
+    INBOX.write(c, INBOX.plain(((*row[:4], base + int(str(row[4]))) for row in rows.answers), times))
+    c.execute("COMMIT")
+    return base
+
+
+class _Thread:
+    """A connection with a thread of its own, so that the loop never waits for the disk."""
+
+    def __init__(self, name: str, connect: Callable[[], sqlite3.Connection]) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._connect = connect
         self._connection: sqlite3.Connection | None = None
 
     async def open(self) -> None:
-        """Open the file.
+        """Connect. Raises Lost, Again."""
 
-        Raises:
-            Lost: it cannot be opened.
-        """
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="liandong-sqlite")
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._connect)
+        def connect() -> None:
+            with translated():
+                self._connection = self._connect()
 
-    async def close(self) -> None:
-        """Close the file and end the thread."""
-        if self._thread is None:
-            return
-        thread, self._thread = self._thread, None
-        await asyncio.get_running_loop().run_in_executor(thread, self._disconnect)
-        thread.shutdown()
+        await asyncio.get_running_loop().run_in_executor(self._thread, connect)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do some work in the connection's thread.
-
-        Raises:
-            Again, Lost, BadData: translated from sqlite3's own.
-        """
-        if self._thread is None:
-            raise Lost("the database is closed")
+        """Do some work in the thread. Raises Again, Lost, BadData: translated from sqlite3's own."""
 
         def in_thread() -> T:
             assert self._connection is not None
@@ -225,10 +293,79 @@ class SqliteEngine:
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, in_thread)
 
+    async def close(self) -> None:
+        """Disconnect and end the thread."""
+        if self._connection is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
+        self._thread.shutdown()
+
+
+SWITCH = 0.001
+"""Seconds for which one thread may keep the interpreter while another waits for it. Python's own 5 ms are longer than
+most statements: the database would stand still between two of them while a batch is decided."""
+
+
+class SqliteEngine:
+    """The writer's connections to the SQLite file: one writes; another reads what the next batch needs meanwhile."""
+
+    def __init__(self, database: Database, master: str) -> None:
+        self._database = database
+        self.master = master
+        self._writes: _Thread | None = None
+        self._reads: _Thread | None = None
+
+    async def open(self) -> None:
+        """Open the file.
+
+        Raises:
+            Lost: it cannot be opened.
+        """
+        sys.setswitchinterval(min(SWITCH, sys.getswitchinterval()))
+        self._writes = _Thread("liandong-sqlite", self._connect)
+        self._reads = _Thread("liandong-sqlite-reads", self._connect)
+        await self._writes.open()
+        await self._reads.open()
+
+    async def close(self) -> None:
+        """Close the file and end the threads."""
+        for thread in (self._reads, self._writes):
+            if thread is not None:
+                await thread.close()
+        self._reads = self._writes = None
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do some work in the writing connection's thread.
+
+        Raises:
+            Again, Lost, BadData: translated from sqlite3's own.
+        """
+        if self._writes is None:
+            raise Lost("the database is closed")
+        return await self._writes.run(work)
+
+    async def look(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Read something beside the writing connection.
+
+        Raises:
+            Again, Lost, BadData: translated from sqlite3's own.
+        """
+        if self._reads is None:
+            raise Lost("the database is closed")
+        return await self._reads.run(work)
+
+    def turn(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """This process's turn to write."""
+        return self._database.turn()
+
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[SqliteTransaction]:
-        """Begin when it is this writer's turn; rolled back unless committed."""
-        async with self._database.turn():
+    async def transaction(
+        self, *, hopeful: bool = False
+    ) -> AsyncIterator[SqliteTransaction | HopefulTransaction]:
+        """Begin when it is this writer's turn, or hopefully; rolled back unless committed."""
+        if hopeful:
+            yield HopefulTransaction(self)
+            return
+        async with self.turn():
             await self.run(lambda c: c.execute("BEGIN IMMEDIATE"))
             transaction = SqliteTransaction(self)
             try:
@@ -250,19 +387,11 @@ class SqliteEngine:
         )
         return None if value is None else instant(value)
 
-    def _connect(self) -> None:
-        assert self._database.path is not None
-        with translated():
-            self._connection = sqlite3.connect(
-                self._database.path, isolation_level=None, cached_statements=256
-            )
-            for pragma in sqlite_pragmas():
-                self._connection.execute(pragma)
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(str(self._database.path), isolation_level=None, cached_statements=256)
+        for pragma in sqlite_pragmas():
+            connection.execute(pragma)
+        return connection
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

@@ -45,7 +45,7 @@ COME_IN = 1.0
 """Seconds after a command in which others are expected."""
 
 LANES = 2
-"""Batches under way at once on PostgreSQL: one is decided while the database works on the other."""
+"""Batches under way at once: one is decided while the database works on the other."""
 
 TICK = timedelta(microseconds=1)
 
@@ -153,9 +153,8 @@ class Writer:
             raise Unavailable(f"the database cannot be reached: {err}") from err
         self._closing = False
         self._idle = 0
-        count = LANES if isinstance(self._engine, PostgresEngine) else 1
         self._lanes = [
-            asyncio.create_task(self._write_batches(), name=f"store-writer-{n}") for n in range(count)
+            asyncio.create_task(self._write_batches(), name=f"store-writer-{n}") for n in range(LANES)
         ]
 
     async def close(self) -> None:
@@ -317,7 +316,7 @@ class Writer:
         done: list[tuple[_Sent, Staged | Repeated]] = []
         refused: list[tuple[_Sent, Refused | Failed]] = []
         named = {ref.id for entry in batch for ref in entry.sent.command.streams()}
-        async with self._engine.transaction() as transaction:
+        async with self._engine.transaction(hopeful=attempt == 0) as transaction:
             loaded = await transaction.load(sorted(named), [entry.sent.message_id for entry in batch])
             staging = Staging(self._product, self._vault, loaded, self._clock.now())
             until = time.perf_counter() + BOX

@@ -80,3 +80,27 @@ async def test_a_database_that_is_not_there_is_said_at_the_start(
     with pytest.raises(Unavailable):
         await writer.submit(sent(OpenJar(ref=jar("a")), "m"))
     await writer.close()
+
+
+async def test_two_writers_of_one_database_lose_nothing_of_each_other(
+    database: Database, clock: ManualClock, vault: Vault
+) -> None:
+    twin = Database(database.url.render_as_string(hide_password=False))
+    async with Writer(database, Jars(), clock, vault) as one, Writer(twin, Jars(), clock, vault) as other:
+        await one.submit(sent(OpenJar(ref=jar("a")), "open"))
+
+        answers = await asyncio.gather(
+            *(
+                writer.submit(sent(PutCoin(ref=jar("a")), f"{name}{n}"))
+                for n in range(60)
+                for name, writer in (("one", one), ("other", other))
+            )
+        )
+        repeated = await asyncio.gather(
+            *(writer.submit(sent(PutCoin(ref=jar("a")), "one7")) for writer in (one, other))
+        )
+
+    await twin.close()
+    assert sorted(answer.position for answer in answers) == list(range(2, 122))
+    assert [answer.repeated for answer in repeated] == [True, True]
+    assert (await verify(database, Jars(), CODEC)).faults == ()
