@@ -35,7 +35,11 @@ def follow(
     word = e.word_of(event)
     index = library.clocks(case.policy)
     owes = event.owes if isinstance(event, e.CaseRuled) else ""
-    other_class = before is not None and _class_of(before) != _class_of(case)
+    other_class = (
+        before is not None
+        and (before.matter is not case.matter or before.utility is not case.utility)
+        and _class_of(before) != _class_of(case)
+    )
     if word not in index.words and type(event) not in _MOVERS and not other_class:
         return None
     moves = _Moves(case, at, library, entering=isinstance(event, e.CaseRuled) and bool(owes))
@@ -132,7 +136,8 @@ class _Moves:
         self.at = at
         self.library = library
         self.entering = entering
-        self.policy = library.clocks(case.policy).policy
+        self.index = library.clocks(case.policy)
+        self.policy = self.index.policy
         self.runs: dict[str, e.ClockRun] = {}
 
     def put(self, run: e.ClockRun) -> None:
@@ -296,7 +301,7 @@ class _Moves:
 
     def _amber(self, run: e.ClockRun) -> datetime | None:
         """From the target date, or when so many working days are left, whichever comes first."""
-        limit = limit_for(self.case, self.policy.clock(run.clock))
+        limit = limit_for(self.case, self.index.clocks[run.clock])
         marks = [run.target] if run.target is not None else []
         if limit is not None and limit.amber_days_left:
             calendar = calendar_of(self.case, run, self.library)
@@ -316,7 +321,7 @@ class _Moves:
             if self.case.matter.urgency == "urgent" and run.clock in ("extension", "pause-decision"):
                 self.put(replace(run, stopped=self.at, armed=()))  # an urgent case has neither
                 continue
-            clock = self.policy.clock(run.clock)
+            clock = self.index.clocks[run.clock]
             was, now = limit_for(before, clock), limit_for(self.case, clock)
             if was is now:
                 continue
@@ -329,7 +334,7 @@ class _Moves:
 
     def reclass_one(self, run: e.ClockRun, days: int | None = None) -> None:
         """Count a run anew under today's class. What would have ended before anybody knew counts from now."""
-        clock = self.policy.clock(run.clock)
+        clock = self.index.clocks[run.clock]
         fresh = self._made(clock, run.started, run.unit, days=days, added=run.added)
         if fresh is None or (fresh.due, fresh.ladder) == (run.due, run.ladder):
             return
@@ -358,20 +363,20 @@ class _Moves:
         total = self.run("total")
         if not isinstance(event, e.CaseAssigned) or total is None or total.breached is not None:
             return
-        limit = limit_for(self.case, self.policy.clock("total"))
+        limit = limit_for(self.case, self.index.clocks["total"])
         if limit is None or limit.working_days is None or limit.natural is not None:
             return
         used = max(0, self.library.home_calendar().workdays_between(total.started, self.at))
         days = limit.working_days + min(limit.allowance_days, used)
         if days < total.days:
-            clock = self.policy.clock("total")
+            clock = self.index.clocks["total"]
             fresh = self._made(clock, total.started, total.unit, days=days, added=total.added)
             if fresh is not None:
                 self.put(self._arm(replace(fresh, amber=total.amber)))
 
     def recount(self, run: e.ClockRun) -> None:
         """The same limit under a newer calendar."""
-        clock = self.policy.clock(run.clock)
+        clock = self.index.clocks[run.clock]
         # a limit of its own never had a natural one beside it
         own = run.days if run.natural is None else 0
         fresh = self._made(
@@ -442,7 +447,7 @@ class _Moves:
             return
         back = replace(run, stopped=None)
         self.put(self._arm(back) if back.breached is None else self._climb(back))
-        fresh = self._made(self.policy.clock(clock), run.started, run.unit, added=run.added)
+        fresh = self._made(self.index.clocks[clock], run.started, run.unit, added=run.added)
         if clock != "sub" and fresh is not None and fresh.due < run.due:
             self.reclass_one(back)  # it became urgent while the clock stood
 
@@ -458,7 +463,7 @@ class _Moves:
             else:
                 self.revive("sub")
             return
-        fresh = self._made(self.policy.clock("sub"), tier.since, tier.unit, own=tier.days)
+        fresh = self._made(self.index.clocks["sub"], tier.since, tier.unit, own=tier.days)
         if fresh is not None:
             self.put(self._arm(fresh))
 

@@ -47,7 +47,7 @@ class Ledger:
         self.actor = actor
         self.now = now
         self.events: list[Recorded] = []
-        self.deadlines: dict[tuple[StreamRef, str, str], DeadlineChange] = {}
+        self.deadlines: dict[tuple[int, str, str], DeadlineChange] = {}  # by the stream's id as a number
         self.effects: list[Planned] = []
         self.texts: list[Text] = []
         self.sealed: list[Sealed] = []
@@ -128,20 +128,24 @@ class Draft:
                 versions=self._versions(event, after),
             )
         )
-        for change in deadline_changes(before, event, after, self.ref):
-            ledger.deadlines[change.ref, change.clock, change.milestone] = change
+        if before is not None and before.clocks is not after.clocks:
+            number = self.ref.id.int
+            for change in deadline_changes(before, event, after, self.ref):
+                ledger.deadlines[number, change.clock, change.milestone] = change
         for effect in plan(before, event, after, ledger.library, ledger.now):
             ledger.effects.append(Planned(ref=self.ref, effect=effect))
 
     def _versions(self, event: e.AnyEvent, case: Case) -> Versions:
-        if isinstance(event, e.CaseRuled | e.RulingChanged):
+        if isinstance(event, _BY_LISTS):
             return Versions(lists=self.library.book.digest[:16])
-        if isinstance(event, e.ClocksSet | e.MilestoneReached):
+        if isinstance(event, _BY_POLICY):
             return Versions(policy=case.policy, calendar=self.library.calendars.version[:16])
         return _NO_VERSIONS
 
 
 _NO_VERSIONS = Versions()
+_BY_LISTS = (e.CaseRuled, e.RulingChanged)
+_BY_POLICY = (e.ClocksSet, e.MilestoneReached)
 
 
 def case_of(state: object) -> Case | None:

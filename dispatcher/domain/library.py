@@ -23,10 +23,11 @@ class UnknownRelease(LookupError):
 class ClockIndex:
     """A policy's clocks by the event words that start and stop them."""
 
-    __slots__ = ("policy", "starts", "stops", "words")
+    __slots__ = ("clocks", "policy", "starts", "stops", "words")
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
+        self.clocks = {clock.id: clock for clock in policy.clocks}
         self.starts: dict[str, tuple[Clock, ...]] = {}
         self.stops: dict[str, frozenset[str]] = {}
         for clock in policy.clocks:

@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 
-class StreamRef(msgspec.Struct, frozen=True, order=True):
+class StreamRef(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """Names one stream. ``kind`` is a short word chosen once ("case")."""
 
     kind: str

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
 from typing import Any
 from uuid import UUID
@@ -106,6 +106,7 @@ class Codec:
         return effect
 
 
+@cache
 def kind_of(cls: type[msgspec.Struct]) -> str:
     """The tag under which a class is stored."""
     return str(cls.__struct_config__.tag)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -170,7 +170,12 @@ def _derive(master: bytes, use: str) -> bytes:
 
 
 def _aes(key: bytes) -> AESGCM:
+    return _cipher()(key)
+
+
+@cache
+def _cipher() -> type[AESGCM]:
     # Imported late: small commands of the CLI must start without loading OpenSSL.
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    return AESGCM(key)
+    return AESGCM
