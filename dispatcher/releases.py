@@ -22,7 +22,8 @@ from dispatcher.lists import (
 from dispatcher.settings import Data
 from routing_rules.calendar_files import load_calendars
 from routing_rules.notices import compile_notices
-from routing_rules.policy import Policy, compile_policy
+from routing_rules.policy import Policy
+from routing_rules.policy_files import compile_policy
 
 T = TypeVar("T")
 EVENT_WORDS = frozenset(e.word_of(event) for event in get_args(e.AnyEvent))

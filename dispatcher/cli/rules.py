@@ -84,7 +84,7 @@ def check_all(data: Data, today: date) -> Report:
     from dispatcher.releases import EVENT_WORDS
     from routing_rules.calendar_files import load_calendars
     from routing_rules.demo import demo_behaviour, demo_messages
-    from routing_rules.policy import compile_policy
+    from routing_rules.policy_files import compile_policy
     from routing_rules.retention import compile_retention
 
     found: list[Fault] = []

@@ -497,7 +497,7 @@ def _apply(case: Case, event: e.AnyEvent, at: datetime) -> Case:
         case e.PersonalDataErased():
             return replace(case, erased=True)
         case e.DeadlinesMoved():
-            return case
+            return replace(case, policy=event.policy) if event.policy else case
         case _:
             assert_never(event)
 
@@ -540,6 +540,7 @@ def _decided(case: Case, *, accepted: bool) -> tuple[ReturnAsked, ...]:
 
 def _milestone(case: Case, event: e.MilestoneReached, at: datetime) -> Case:
     runs = []
+    kind = event.milestone.partition(":")[0].partition("#")[0]
     for run in case.clocks:
         if run.clock == event.clock:
             left = tuple(a for a in run.armed if a.milestone != event.milestone)
@@ -548,7 +549,8 @@ def _milestone(case: Case, event: e.MilestoneReached, at: datetime) -> Case:
                 armed=(*left, *event.next),
                 level=max(run.level, event.level),
                 amber=run.amber or event.milestone == "amber",
-                breached=run.breached or (at if event.milestone == "limit" else None),
+                reminded=(*run.reminded, event.milestone) if kind == "early" else run.reminded,
+                breached=run.breached or (at if kind == "limit" else None),
             )
             runs.append(moved)
         else:

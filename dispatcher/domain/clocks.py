@@ -6,18 +6,29 @@ policy or a calendar again and an edited policy never moves a running deadline.
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 
 from msgspec.structs import replace
 
 from dispatcher.domain import events as e
 from dispatcher.domain.case import Case
+from dispatcher.domain.ladders import (
+    LEGAL,
+    calendar_of,
+    early_marks,
+    ladder_of,
+    limit_for,
+    limit_name,
+    repeated,
+    rung_armed,
+    unbreached,
+)
 from dispatcher.domain.library import Library
+from dispatcher.domain.moving import ORDER, recount, reprice, roll
 from dispatcher.domain.values import Stage
-from dispatcher.domain.worktime import LEGAL_ZONE, Calendar
-from routing_rules.policy import AtLimit, Basis, Clock, Ladder, Limit
+from dispatcher.domain.worktime import Calendar
+from routing_rules.policy import AtLimit, Basis, Clock
 
-LEGAL = LEGAL_ZONE
 PAUSED_CLOCKS = frozenset({"handle", "sub", "total"})
 """What stands still while the citizen owes material: the units' clocks, and the date told to the citizen."""
 _EXTENDED = ("total", "handle")
@@ -26,6 +37,8 @@ _FROM_FIRST = frozenset({"total", "hand-over"})
 """Clocks that count from the first receipt on either platform."""
 _NEVER_ANSWERED = frozenset({Stage.PASSED, Stage.GUIDED, Stage.ANSWERED, Stage.WITHDRAWN, Stage.MERGED})
 """Stages in which the total stopped without a reply: opened again, it runs on as if it had never stopped."""
+_BEFORE = frozenset({"amber", "early"})
+"""Milestones that fall before a limit."""
 
 
 def follow(
@@ -42,7 +55,7 @@ def follow(
     )
     if word not in index.words and type(event) not in _MOVERS and not other_class:
         return None
-    moves = _Moves(case, at, library, entering=isinstance(event, e.CaseRuled) and bool(owes))
+    moves = Moves(case, at, library, entering=isinstance(event, e.CaseRuled) and bool(owes))
     if word in index.words:
         starting = index.starts.get(word, ()) + (index.starts.get(owes, ()) if owes else ())
         moves.stop(index.stops.get(word, frozenset()) - {clock.id for clock in starting})
@@ -69,66 +82,28 @@ def _class_of(case: Case) -> tuple[str, bool, bool]:
     return case.matter.urgency, case.matter.danger, case.utility
 
 
-def recompute(case: Case, at: datetime, library: Library) -> e.ClocksSet | None:
-    """The clocks under today's calendars: provisional limits that a new notice moves (a due that stays is left)."""
-    moves = _Moves(case, at, library)
-    for run in sorted(case.running, key=lambda one: one.clock != "total"):
-        if run.provisional and run.paused is None:
-            moves.recount(run)
-    return moves.told("calendar")
+def recompute(case: Case, at: datetime, library: Library, *, policy: str = "") -> e.ClocksSet | None:
+    """The clocks under today's calendars: limits and rungs that a new notice moves. None when nothing moves.
+
+    Provisional limits are counted again. Settled ones were told for good: they move only where an order made their
+    last day one of rest, to the next working day (Civil Code art. 203).
+
+    Args:
+        policy: the digest of a policy to count by instead of the case's own.
+    """
+    after = replace(case, policy=policy) if policy else case
+    moves = Moves(after, at, library)
+    for run in sorted(case.running, key=lambda one: ORDER.get(one.clock, 4)):
+        if policy:
+            reprice(moves, run, library.clocks(case.policy).policy)
+        elif run.provisional or any(armed.provisional for armed in run.armed):
+            recount(moves, run)
+        else:
+            roll(moves, run)
+    return moves.told("policy" if policy else "calendar")
 
 
-def limit_for(case: Case, clock: Clock) -> Limit | None:
-    """The first limit of the clock that is for this case."""
-    matter = case.matter
-    for limit in clock.limits:
-        when = limit.when
-        if when.urgency and matter.urgency not in when.urgency:
-            continue
-        if when.danger is not None and when.danger != matter.danger:
-            continue
-        if when.utility is not None and when.utility != case.utility:
-            continue
-        if when.line and when.line != case.line:
-            continue
-        if when.handed_in is not None and when.handed_in != case.handed_in:
-            continue
-        if when.redo is not None and when.redo != bool(case.redos):
-            continue
-        return limit
-    return None
-
-
-def anchor_of(case: Case, run: e.ClockRun) -> datetime:
-    """From where the rungs above a limit count: the limit, or the instant until which a request held it."""
-    decision = case.clock("extension")
-    return max(run.due, decision.due) if run.held and decision is not None else run.due
-
-
-def rung_instant(
-    ladder: Ladder, number: int, run: e.ClockRun, anchor: datetime, calendar: Calendar
-) -> datetime:
-    """When rung ``number`` of a ladder falls: counted from the run's limit (or start) in the rung's own time."""
-    rung = ladder.rungs[number]
-    start = run.started if ladder.anchor == "start" else anchor
-    if rung.after is not None:
-        return start + rung.after
-    return calendar.at_frame_start(start, rung.after_days or 0, rung.at)
-
-
-def repeated(ladder: Ladder, every: timedelta, last: datetime, now: datetime, number: int) -> e.Armed:
-    """The last rung again: after an outage the missed rounds are one, the next lies ahead of now."""
-    missed = max(0, (now - last) // every)
-    return e.Armed(milestone=f"rung:{ladder.rungs[-1].id}#{number}", due=last + every * (missed + 1))
-
-
-def calendar_of(case: Case, run: e.ClockRun, library: Library) -> Calendar:
-    """The calendar a run goes by: its unit's division, or the province's."""
-    unit = library.unit(run.unit) if run.unit else None
-    return library.calendars.of(unit.division) if unit else library.home_calendar()
-
-
-class _Moves:
+class Moves:
     """The runs changed so far by one event. ``entering``: it is the first ruling of a case."""
 
     def __init__(self, case: Case, at: datetime, library: Library, *, entering: bool = False) -> None:
@@ -174,19 +149,20 @@ class _Moves:
         elif self.entering:
             started = self.case.received
         own = event.days if isinstance(event, e.CaseSubAssigned | e.CasePaused) else 0
-        fresh = self._made(clock, started, self._unit(clock, event), own=own)
+        fresh = self.made(clock, started, self._unit(clock, event), own=own)
         if fresh is None:
             return
         if clock.id == "sub" and running and earlier is not None and started < earlier.due < fresh.due:
-            fresh = replace(fresh, due=earlier.due, provisional=earlier.provisional)
-        self.put(self._entered(fresh) if self.entering and self.case.imported else self._arm(fresh))
+            provisional = earlier.provisional or fresh.provisional
+            fresh = replace(fresh, due=earlier.due, provisional=provisional)
+        self.put(self._entered(fresh) if self.entering and self.case.imported else self._begun(fresh))
 
     def _unit(self, clock: Clock, event: e.AnyEvent) -> str:
         if clock.basis is not Basis.UNIT:
             return ""
         return event.unit if isinstance(event, e.CaseSubAssigned) else self.case.acting_unit
 
-    def _made(
+    def made(
         self,
         clock: Clock,
         started: datetime,
@@ -227,13 +203,14 @@ class _Moves:
         if limit.natural_days is not None:
             day = calendar.natural_days(started, limit.natural_days)
             dues.append((day.at, day.provisional))
-        due_at, provisional = min(dues)
+        # any part that a notice may still move can become the earliest one
+        due_at, provisional = min(at for at, _ in dues), any(tentative for _, tentative in dues)
         # a unit's limit is the earlier of its class limit from assignment and the total (DOMAIN, Deadlines); a lower
         # unit's lies inside the upper unit's
         bounds = {"handle": ("total",), "sub": ("handle", "total")}.get(clock.id, ())
         for bound in map(self.run, bounds):
             if bound is not None and started < bound.due < due_at:
-                due_at, provisional = bound.due, bound.provisional
+                due_at, provisional = bound.due, provisional or bound.provisional
         return e.ClockRun(
             clock=clock.id,
             started=started,
@@ -250,7 +227,7 @@ class _Moves:
 
     # arming
 
-    def _arm(self, run: e.ClockRun) -> e.ClockRun:
+    def arm(self, run: e.ClockRun) -> e.ClockRun:
         """Arm what a run has still before it."""
         return replace(run, armed=self._wanted(run))
 
@@ -259,45 +236,62 @@ class _Moves:
         amber = self._amber(run)
         if amber is not None and not run.amber:
             wanted.append(e.Armed(milestone="amber", due=amber))
+        ladder = ladder_of(self.policy, run)
+        if ladder is not None and run.breached is None:
+            wanted.extend(
+                mark
+                for mark in early_marks(self.case, run, ladder, self.library)
+                if run.started < mark.due < run.due and mark.milestone not in run.reminded
+            )
+            if ladder.anchor == "start":
+                for number, rung in enumerate(ladder.rungs):
+                    if rung.level > run.level:
+                        wanted.append(rung_armed(self.case, run, ladder, number, self.library))
+                        break
         if run.breached is None and run.at_limit != AtLimit.CLOSE_WINDOW.value:
-            wanted.append(e.Armed(milestone="limit", due=run.due))
+            wanted.append(e.Armed(milestone=limit_name(run), due=run.due))
         return tuple(wanted)
+
+    def _begun(self, run: e.ClockRun) -> e.ClockRun:
+        """A clock that starts late (handed in, received earlier): marks before the limit that are past are skipped,
+        not told; the lamp shows them. The limit itself falls however late."""
+        wanted = self._wanted(run)
+        gone = tuple(a for a in wanted if a.due < self.at and a.milestone.partition(":")[0] in _BEFORE)
+        ahead = tuple(a for a in wanted if a not in gone)
+        amber = run.amber or any(a.milestone == "amber" for a in gone)
+        return replace(run, skipped=gone, armed=ahead, amber=amber)
 
     def _entered(self, run: e.ClockRun) -> e.ClockRun:
         """An imported case: what is already past is skipped and never told; what lies ahead is armed."""
         wanted = self._wanted(run)
         gone = tuple(a for a in wanted if a.due <= self.at)
         ahead = tuple(a for a in wanted if a.due > self.at)
-        run = replace(run, skipped=gone, armed=ahead, amber=bool(gone))
+        amber = any(a.milestone in ("amber", "limit") for a in gone)
+        run = replace(run, skipped=gone, armed=ahead, amber=amber)
         if not any(a.milestone == "limit" for a in gone):
             return run
         run = replace(run, breached=run.due)
-        ladder = self.policy.ladder(run.ladder)
+        ladder = ladder_of(self.policy, run)
         for number, rung in enumerate(ladder.rungs if ladder is not None else ()):
             assert ladder is not None, "it has rungs"
-            one = e.Armed(milestone=f"rung:{rung.id}", due=self._rung(ladder, number, run))
+            one = rung_armed(self.case, run, ladder, number, self.library)
             if one.due > self.at:
                 return replace(run, armed=(*run.armed, one))
             run = replace(run, skipped=(*run.skipped, one), level=rung.level)
-        return run if ladder is None else self._climb(run)
+        return run if ladder is None else self.climb(run)
 
-    def _climb(self, run: e.ClockRun) -> e.ClockRun:
+    def climb(self, run: e.ClockRun) -> e.ClockRun:
         """Above the limit: arm the next rung nobody was told of yet, or the last again where the ladder repeats."""
-        ladder = self.policy.ladder(run.ladder)
+        ladder = ladder_of(self.policy, run)
         if ladder is None:
             return replace(run, armed=())
         for number, rung in enumerate(ladder.rungs):
             if rung.level > run.level:
-                one = e.Armed(milestone=f"rung:{rung.id}", due=self._rung(ladder, number, run))
-                return replace(run, armed=(one,))
+                return replace(run, armed=(rung_armed(self.case, run, ladder, number, self.library),))
         if ladder.repeat_last is None:
             return replace(run, armed=())
-        last = self._rung(ladder, len(ladder.rungs) - 1, run)
+        last = rung_armed(self.case, run, ladder, len(ladder.rungs) - 1, self.library).due
         return replace(run, armed=(repeated(ladder, ladder.repeat_last, last, self.at, 2),))
-
-    def _rung(self, ladder: Ladder, number: int, run: e.ClockRun) -> datetime:
-        calendar = calendar_of(self.case, run, self.library)
-        return rung_instant(ladder, number, run, anchor_of(self.case, run), calendar)
 
     def _amber(self, run: e.ClockRun) -> datetime | None:
         """From the target date, or when so many working days are left, whichever comes first."""
@@ -335,18 +329,18 @@ class _Moves:
     def reclass_one(self, run: e.ClockRun, days: int | None = None) -> None:
         """Count a run anew under today's class. What would have ended before anybody knew counts from now."""
         clock = self.index.clocks[run.clock]
-        fresh = self._made(clock, run.started, run.unit, days=days, added=run.added)
+        fresh = self.made(clock, run.started, run.unit, days=days, added=run.added)
         if fresh is None or (fresh.due, fresh.ladder) == (run.due, run.ladder):
             return
         if run.breached is not None and (fresh.due < run.due or fresh.due <= self.at):
             if fresh.ladder != run.ladder:
-                self.put(self._climb(replace(run, ladder=fresh.ladder, at_limit=fresh.at_limit, level=0)))
+                self.put(self.climb(replace(run, ladder=fresh.ladder, at_limit=fresh.at_limit, level=0)))
             return
         if fresh.due <= self.at:
-            anew = self._made(clock, self.at, run.unit, days=days)
+            anew = self.made(clock, self.at, run.unit, days=days)
             assert anew is not None, "the same class has a limit"
             fresh = replace(anew, started=run.started, due=min(anew.due, run.due), counted=self.at)
-        self.put(self._arm(fresh))
+        self.put(self.arm(fresh))
 
     def settle(self, before: Case, event: e.AnyEvent) -> None:
         """The total at assignment and on opening again. At assignment the allowances really used are known: it may
@@ -370,27 +364,9 @@ class _Moves:
         days = limit.working_days + min(limit.allowance_days, used)
         if days < total.days:
             clock = self.index.clocks["total"]
-            fresh = self._made(clock, total.started, total.unit, days=days, added=total.added)
+            fresh = self.made(clock, total.started, total.unit, days=days, added=total.added)
             if fresh is not None:
-                self.put(self._arm(replace(fresh, amber=total.amber)))
-
-    def recount(self, run: e.ClockRun) -> None:
-        """The same limit under a newer calendar."""
-        clock = self.index.clocks[run.clock]
-        # a limit of its own never had a natural one beside it
-        own = run.days if run.natural is None else 0
-        fresh = self._made(
-            clock, run.counted or run.started, run.unit, own=own, days=run.days, added=run.added
-        )
-        if fresh is not None and run.counted is not None:
-            fresh = replace(fresh, started=run.started, counted=run.counted, due=min(fresh.due, run.due))
-        if fresh is None or (fresh.due, fresh.provisional) == (run.due, run.provisional):
-            return
-        if run.breached is not None and fresh.due <= self.at:
-            self.put(replace(run, provisional=fresh.provisional))
-            return
-        moved = self._arm(replace(fresh, level=run.level, amber=run.amber))
-        self.put(self._held(moved) if run.held else moved)
+                self.put(self.arm(replace(fresh, amber=total.amber)))
 
     # stopping for a while
 
@@ -434,7 +410,7 @@ class _Moves:
                     target, _ = self._later(run.paused, target, calendar)
                 shift = max(0, calendar.workdays_between(run.due, due))
                 back = replace(back, due=due, target=target, provisional=provisional, added=run.added + shift)
-            self.put(self._arm(back))
+            self.put(self.arm(back))
 
     def _later(self, paused: datetime, mark: datetime, calendar: Calendar) -> tuple[datetime, bool]:
         moved = calendar.add_worktime(self.at, calendar.working_between(paused, mark))
@@ -446,8 +422,10 @@ class _Moves:
         if run is None or run.stopped is None:
             return
         back = replace(run, stopped=None)
-        self.put(self._arm(back) if back.breached is None else self._climb(back))
-        fresh = self._made(self.index.clocks[clock], run.started, run.unit, added=run.added)
+        self.put(self.arm(back) if back.breached is None else self.climb(back))
+        if back.provisional:
+            recount(self, self.runs[clock])  # a notice may have come while it stood
+        fresh = self.made(self.index.clocks[clock], run.started, run.unit, added=run.added)
         if clock != "sub" and fresh is not None and fresh.due < run.due:
             self.reclass_one(back)  # it became urgent while the clock stood
 
@@ -463,9 +441,9 @@ class _Moves:
             else:
                 self.revive("sub")
             return
-        fresh = self._made(self.index.clocks["sub"], tier.since, tier.unit, own=tier.days)
+        fresh = self.made(self.index.clocks["sub"], tier.since, tier.unit, own=tier.days)
         if fresh is not None:
-            self.put(self._arm(fresh))
+            self.put(self.arm(fresh))
 
     # extension
 
@@ -474,14 +452,14 @@ class _Moves:
         for clock in _EXTENDED:
             run = self.run(clock)
             if run is not None and run.breached is None:
-                self.put(self._held(run))
+                self.put(self.hold_one(run))
 
-    def _held(self, run: e.ClockRun) -> e.ClockRun:
+    def hold_one(self, run: e.ClockRun) -> e.ClockRun:
         decision = self.run("extension")
         if decision is None:
             return run
         until = max(run.due, decision.due)
-        armed = tuple(replace(a, due=until) if a.milestone == "limit" else a for a in run.armed)
+        armed = tuple(replace(a, due=until) if a.milestone == limit_name(run) else a for a in run.armed)
         return replace(run, held=True, armed=armed)
 
     def extend(self, days: int) -> None:
@@ -494,14 +472,16 @@ class _Moves:
             moved = replace(
                 run, due=more.at, provisional=more.provisional, target=None, added=run.added + days
             )
-            self.put(self._arm(replace(moved, breached=None, held=False, amber=False)))
+            self.put(self.arm(unbreached(replace(moved, held=False, amber=False, level=0, reminded=()))))
 
     def let_go(self) -> None:
         """Refused: the limit stands where it stood, and falls at once when that is past."""
         for clock in _EXTENDED:
             run = self.run(clock)
             if run is not None and run.held:
-                armed = tuple(replace(a, due=run.due) if a.milestone == "limit" else a for a in run.armed)
+                armed = tuple(
+                    replace(a, due=run.due) if a.milestone == limit_name(run) else a for a in run.armed
+                )
                 self.put(replace(run, held=False, armed=armed))
 
 

@@ -525,9 +525,15 @@ class EraseCase(CaseCommand, frozen=True, kw_only=True, tag="erase-case"):
 
 
 class MoveDeadlines(CaseCommand, frozen=True, kw_only=True, tag="move-deadlines"):
-    """日历更新:recompute open provisional deadlines under a new calendar, once (``batch`` names the run)."""
+    """日历更新、时限调整:recompute open limits once (``batch`` names the run over all cases, ``reason`` why).
+
+    Provisional limits follow the calendars now in force; a settled one whose last day an order has made a day of rest
+    rolls to the next working day. ``policy`` is the digest of a policy that the case shall go by from now on.
+    """
 
     batch: str
+    reason: str = ""
+    policy: str = ""
 
 
 AnyCommand = (

@@ -19,7 +19,8 @@ class Recipient(Record, frozen=True, kw_only=True):
 class Notify(Effect, frozen=True, kw_only=True, tag="notify.1"):
     """Tell a person of a unit or platform something about a case. ``template`` names the words.
 
-    ``channels``: how, by the rung of the case's own policy; empty for the recipient's usual way.
+    ``channels`` are those that the policy's rung asks for, in that order (empty: the receiver's own); ``text`` is the
+    rung's own wording, empty for the template's.
     """
 
     case: UUID
@@ -30,6 +31,7 @@ class Notify(Effect, frozen=True, kw_only=True, tag="notify.1"):
     milestone: str = ""
     level: int = 0
     channels: tuple[str, ...] = ()
+    text: str = ""
 
     def receiver(self) -> str:
         return f"{self.to.unit or self.to.platform}/{self.to.role}"

@@ -13,10 +13,11 @@ from dispatcher.domain.values import Matter, Record, Result, SafeContact, Said
 
 
 class Armed(Record, frozen=True, kw_only=True):
-    """One milestone that will fall at ``due``."""
+    """One milestone that will fall at ``due``. ``provisional``: a notice still to come may move it."""
 
     milestone: str
     due: datetime
+    provisional: bool = False
 
 
 class ClockRun(Record, frozen=True, kw_only=True):
@@ -25,7 +26,8 @@ class ClockRun(Record, frozen=True, kw_only=True):
     ``started`` never moves: a reply sent back, a pause or a redo of the unit's clock keeps or names its own start.
     ``level`` is the highest rung reached; ``stopped`` the instant it ended. ``days`` are the working days that were
     counted, ``added`` those that an extension or a pause put on top: a new calendar counts both again. ``counted`` is
-    from where, when that is not the start (a case that became urgent late).
+    from where, when that is not the start (a case that became urgent late). ``reminded`` are the milestones before the
+    limit that have fallen, ``fell`` counts limits that had fallen before the present one was set.
     """
 
     clock: str
@@ -48,6 +50,8 @@ class ClockRun(Record, frozen=True, kw_only=True):
     days: int = 0
     added: int = 0
     counted: datetime | None = None
+    reminded: tuple[str, ...] = ()
+    fell: int = 0
 
 
 class CaseRegistered(Event, frozen=True, kw_only=True, tag="case-registered.1"):
@@ -491,11 +495,28 @@ class PersonalDataErased(Event, frozen=True, kw_only=True, tag="personal-data-er
     basis: str
 
 
+class Moved(Record, frozen=True, kw_only=True):
+    """One limit before and after. ``rule`` says how it is counted now; ``after`` None: its clock ends here."""
+
+    clock: str
+    before: datetime
+    after: datetime | None
+    provisional: bool = False
+    rule: str = ""
+
+
 class DeadlinesMoved(Event, frozen=True, kw_only=True, tag="deadlines-moved.1"):
-    """A new calendar moved provisional deadlines: before and after stand in the clocks-set event that follows."""
+    """A new calendar, or a policy applied to open cases, moved limits. The runs stand in the clocks-set that follows.
+
+    ``batch`` names the run over all open cases, ``reason`` what its maker gave (never about a person), ``policy`` the
+    policy that the case goes by from here on (empty: the same as before).
+    """
 
     batch: str
     moved: tuple[str, ...] = ()
+    moves: tuple[Moved, ...] = ()
+    reason: str = ""
+    policy: str = ""
 
 
 AnyEvent = (

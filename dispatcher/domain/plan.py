@@ -11,6 +11,7 @@ from dispatcher.domain.case import Case
 from dispatcher.domain.library import Library
 from dispatcher.domain.stream import DeadlineChange, DeadlineState, StreamRef
 from dispatcher.domain.values import Line, Stage
+from routing_rules.policy import Rung
 
 
 def deadline_changes(
@@ -29,17 +30,18 @@ def deadline_changes(
         was = old.get(run.clock)
         if was is run or was == run:
             continue
-        had = {a.milestone: a.due for a in was.armed} if was else {}
-        has = {a.milestone: a.due for a in run.armed}
-        for milestone, due in has.items():
-            if had.get(milestone) != due or (was is not None and was.provisional != run.provisional):
-                yield _change(ref, run, milestone, due, DeadlineState.ARMED)
-        for milestone, due in had.items():
+        had = {a.milestone: (a, was.provisional or a.provisional) for a in was.armed} if was else {}
+        has = {a.milestone: (a, run.provisional or a.provisional) for a in run.armed}
+        for milestone, (armed, provisional) in has.items():
+            before_it = had.get(milestone)
+            if before_it is None or (before_it[0].due, before_it[1]) != (armed.due, provisional):
+                yield _change(ref, run, armed, DeadlineState.ARMED)
+        for milestone, (armed, _) in had.items():
             if milestone not in has:
-                yield _change(ref, run, milestone, due, _gone(event, run, milestone))
+                yield _change(ref, run, armed, _gone(event, run, milestone))
         for skipped in run.skipped:
             if was is None or skipped not in was.skipped:
-                yield _change(ref, run, skipped.milestone, skipped.due, DeadlineState.SKIPPED)
+                yield _change(ref, run, skipped, DeadlineState.SKIPPED)
 
 
 def _gone(event: e.AnyEvent, run: e.ClockRun, milestone: str) -> DeadlineState:
@@ -48,11 +50,14 @@ def _gone(event: e.AnyEvent, run: e.ClockRun, milestone: str) -> DeadlineState:
     return DeadlineState.CANCELLED if run.stopped is not None else DeadlineState.SUPERSEDED
 
 
-def _change(
-    ref: StreamRef, run: e.ClockRun, milestone: str, due: datetime, state: DeadlineState
-) -> DeadlineChange:
+def _change(ref: StreamRef, run: e.ClockRun, armed: e.Armed, state: DeadlineState) -> DeadlineChange:
     return DeadlineChange(
-        ref=ref, clock=run.clock, milestone=milestone, due=due, state=state, provisional=run.provisional
+        ref=ref,
+        clock=run.clock,
+        milestone=armed.milestone,
+        due=armed.due,
+        state=state,
+        provisional=run.provisional or armed.provisional,
     )
 
 
@@ -141,8 +146,10 @@ def _plan(
             yield _to_platform(case, "platform-supervisor", "redo", level=1)
         case e.RatingContested():
             yield _to_platform(case, "platform-agent", "rating-contested")
-        case e.MilestoneReached(clock=clock, milestone=milestone, told=told, level=level):
-            channels = _channels(case, clock, milestone, library)
+        case e.MilestoneReached(clock=clock, milestone=milestone, told=told, nobody=nobody, level=level):
+            rung = _rung_of(case, clock, milestone, library) if told else None
+            if nobody and not told:
+                yield _to_platform(case, "platform-squad-leader", "rung-empty", level=level)
             for recipient in told:
                 if recipient == "citizen":
                     yield from _tell(case, "late-apology")
@@ -157,22 +164,24 @@ def _plan(
                         clock=clock,
                         milestone=milestone,
                         level=level,
-                        channels=channels,
+                        channels=rung.channels if rung is not None else (),
+                        text=rung.text if rung is not None else "",
                     )
         case _:
             return
 
 
-def _channels(case: Case, clock: str, milestone: str, library: Library) -> tuple[str, ...]:
-    """How the rung reached tells its people, by the policy that the case runs under."""
+def _rung_of(case: Case, clock: str, milestone: str, library: Library) -> Rung | None:
+    """The rung whose people a milestone tells; a limit tells those of the first one that is due with it."""
     run = case.clock(clock)
     ladder = library.clocks(case.policy).policy.ladder(run.ladder) if run is not None else None
-    if ladder is None or milestone == "amber":
-        return ()
-    if milestone == "limit":
-        return ladder.rungs[0].channels  # a first rung at once is told with the limit itself
-    rung = milestone.removeprefix("rung:").partition("#")[0]
-    return next((one.channels for one in ladder.rungs if one.id == rung), ())
+    if ladder is None:
+        return None
+    kind, _, name = milestone.partition("#")[0].partition(":")
+    if kind == "limit":
+        return next((rung for rung in ladder.rungs if rung.level == (run.level if run else 0)), None)
+    rungs = ladder.early if kind == "early" else ladder.rungs
+    return next((rung for rung in rungs if rung.id == name), None)
 
 
 def resolve(case: Case, recipient: str, clock: str = "") -> f.Recipient | None:

@@ -92,6 +92,10 @@ class Calendar:
         ordinal = day.toordinal()
         return self._tentative(ordinal, ordinal)
 
+    def unsettled(self, start: datetime, end: datetime) -> bool:
+        """True when a notice still to come may change any day from `start` to `end`."""
+        return self._tentative(_local(start).toordinal(), _local(end).toordinal())
+
     def name_of(self, day: date) -> str:
         """The holiday that a day of rest or a make-up day belongs to; empty for ordinary days."""
         return self._table.names.get(day.toordinal(), "")

@@ -24,7 +24,7 @@ from dispatcher.domain.lifecycle import LEADS_TO
 from dispatcher.domain.stream import SYSTEM
 from dispatcher.domain.values import SafeContact
 from tests.support.cases import CaseBook
-from tests.support.library import HOTLINE, POLICE, POLICE_AGENT, clerk
+from tests.support.library import HOTLINE, POLICE, POLICE_AGENT, clerk, with_notice
 from tests.support.strategies import (
     BUREAU,
     HUANGZHONG,
@@ -199,6 +199,23 @@ class AnyOrder(RuleBasedStateMachine):
         for case in self.ids:
             assert self.book.all_of(c.MoveDeadlines(case=case, batch="same"), SYSTEM) == ()
 
+    @precondition(lambda self: bool(self.ids))
+    @rule()
+    def a_notice_is_loaded(self) -> None:
+        """Whatever stage they are in: moved once, told to nobody, and what had fallen stays fallen."""
+        self.book.product.library = with_notice()
+        told = len(self.book.sent)
+        for id_ in self.ids:
+            before = self.book.case(id_)
+            self.book.all_of(c.MoveDeadlines(case=id_, batch="notice"), SYSTEM)
+            assert self.book.all_of(c.MoveDeadlines(case=id_, batch="notice"), SYSTEM) == ()
+            for run in before.running:
+                after = self.book.run(id_, run.clock)
+                assert (after.level, after.amber, after.started) == (run.level, run.amber, run.started)
+                assert after.due > self.book.now or after.due == run.due, "nobody is made late"
+        assert len(self.book.sent) == told
+        self._look()
+
     def _unhurried(self, command: c.ExpireDeadline, events: tuple[e.AnyEvent, ...]) -> None:
         assert not events or self.book.now > command.due
 
@@ -252,6 +269,8 @@ def test_long_walks_keep_every_promise_too(random: Random) -> None:
         if random.random() < 0.15:
             walk.time_passes(random.choice(WAITS))
             walk.the_same_calendar_moves_nothing()
+            if random.random() < 0.2:
+                walk.a_notice_is_loaded()
 
 
 TestAnyOrder = AnyOrder.TestCase

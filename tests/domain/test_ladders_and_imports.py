@@ -11,13 +11,9 @@ from dispatcher.domain import commands as c
 from dispatcher.domain import effects as f
 from dispatcher.domain import events as e
 from dispatcher.domain.errors import AgainstRule, BadField, WrongStage
-from dispatcher.domain.library import Library
-from dispatcher.domain.stream import SYSTEM
 from dispatcher.domain.values import SafeContact, Stage
-from dispatcher.domain.worktime import Calendars
-from routing_rules.calendar_files import load_calendars
 from tests.support.cases import HEATING, KNIFE, LAMP, LIGHTING, WATER, CaseBook
-from tests.support.library import AGENT, AUDITOR, LEADER, at, clerk, leaders_only, library, with_rosters
+from tests.support.library import AGENT, AUDITOR, at, clerk, leaders_only, library, with_rosters
 
 MINUTE = timedelta(minutes=1)
 
@@ -227,78 +223,3 @@ def test_a_legal_hold_stops_erasure_and_what_was_erased_takes_no_more_words() ->
     for again in (c.SupplementCase(case=case, words="再说一句"), c.EraseCase(case=case, basis="保存期满")):
         with pytest.raises(WrongStage):
             book.do(again, AGENT if isinstance(again, c.SupplementCase) else AUDITOR)
-
-
-# a new calendar
-
-
-def _with_calendars(files: dict[str, bytes]) -> Library:
-    whole = library()
-    return Library(
-        book=whole.book,
-        policies=(whole.policy,),
-        calendars=Calendars(load_calendars(files)),
-        organisation=whole.organisation,
-        directory=whole.directory,
-        places=whole.places,
-    )
-
-
-_CALENDAR = """
-[layer]
-id = "national"
-name = "全国"
-division = "000000"
-source = "test"
-
-[[year]]
-year = 2026
-status = "confirmed"
-source = "test"
-{coming}
-[[frame]]
-hours = [["08:30", "12:00"], ["14:00", "17:30"]]
-"""
-_NOTICE = """
-[[year]]
-year = 2027
-status = "confirmed"
-source = "test"
-
-[[holiday]]
-year = 2027
-name = "元旦"
-from = "2027-01-01"
-until = "2027-01-03"
-"""
-
-
-def test_a_new_notice_moves_provisional_limits_once_with_before_and_after() -> None:
-    before = _with_calendars({"national.toml": _CALENDAR.format(coming="").encode()})
-    book = CaseBook("2026-12-21 10:00", before)
-    case = book.signed()
-    old = book.run(case, "handle")
-    assert old.provisional
-    book.product.library = _with_calendars({"national.toml": _CALENDAR.format(coming=_NOTICE).encode()})
-
-    events = book.all_of(c.MoveDeadlines(case=case, batch="notice-2027"), SYSTEM)
-
-    moved = next(x for x in events if isinstance(x, e.DeadlinesMoved))
-    assert set(moved.moved) >= {"total", "handle"}
-    new = book.run(case, "handle")
-    assert (old.due, new.due) == (at("2027-01-04 17:30"), at("2027-01-05 17:30"))
-    assert not new.provisional
-    assert book.all_of(c.MoveDeadlines(case=case, batch="notice-2027"), SYSTEM) == ()
-
-
-def test_a_new_notice_keeps_what_extensions_and_redos_have_made_of_a_limit() -> None:
-    before = _with_calendars({"national.toml": _CALENDAR.format(coming="").encode()})
-    book = CaseBook("2026-12-21 10:00", before)
-    case = book.signed()
-    book.do(c.AskExtension(case=case, days=3, words="等配件"), clerk(LIGHTING))
-    book.do(c.DecideExtension(case=case, grant=True), LEADER)
-    book.product.library = _with_calendars({"national.toml": _CALENDAR.format(coming=_NOTICE).encode()})
-
-    book.all_of(c.MoveDeadlines(case=case, batch="notice-2027"), SYSTEM)
-
-    assert book.due(case, "handle") == at("2027-01-08 17:30")

@@ -9,7 +9,8 @@ import pytest
 
 from dispatcher.data_files import packaged_files
 from dispatcher.domain import events as e
-from routing_rules.policy import AtLimit, Clock, Limit, Policy, compile_policy
+from routing_rules.policy import AtLimit, Clock, Limit, Policy
+from routing_rules.policy_files import compile_policy
 from routing_rules.ruling import Urgency
 from routing_rules.strict import DataFault
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 
-from dispatcher.domain.clocks import LEGAL
+from dispatcher.data_files import packaged_files
+from dispatcher.domain.ladders import LEGAL
 from dispatcher.domain.library import Library
 from dispatcher.domain.stream import Actor, Role
+from dispatcher.domain.worktime import Calendars
 from dispatcher.releases import build_library
 from dispatcher.settings import Data
+from routing_rules.calendar_files import load_calendars
 from routing_rules.organisation import Organisation, Person, Roster, Unit
+from routing_rules.policy import Policy
 
 HOME = "630000"
 HOTLINE, POLICE = "12345-630100", "110-630102"
@@ -58,6 +64,29 @@ def with_rosters(**rosters: Roster) -> Library:
         directory=whole.directory,
         places=whole.places,
     )
+
+
+NOTICE = Path(__file__).parents[2] / "docs" / "examples" / "notice-2027-example.toml"
+"""An invented notice for 2027, as the documents show it."""
+
+
+def with_calendars(files: Mapping[str, bytes], *policies: Policy) -> Library:
+    """The same library under other calendar files, and knowing these policies too (the last one is in force)."""
+    whole = library()
+    return Library(
+        book=whole.book,
+        policies=(whole.policy, *policies),
+        calendars=Calendars(load_calendars(files)),
+        organisation=whole.organisation,
+        directory=whole.directory,
+        places=whole.places,
+    )
+
+
+@cache
+def with_notice() -> Library:
+    """The same library once the example notice for 2027 is in."""
+    return with_calendars({**packaged_files("calendars"), NOTICE.name: NOTICE.read_bytes()})
 
 
 def leaders_only(roster: Roster) -> Roster:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dispatcher.domain import commands as c
 from dispatcher.domain import events as e
-from dispatcher.domain.clocks import LEGAL
 from dispatcher.domain.deciding import checks, intake, units
 from dispatcher.domain.draft import Draft
 from dispatcher.domain.errors import AgainstRule, BadField
+from dispatcher.domain.ladders import LEGAL
 from dispatcher.domain.plan import may_call
 from dispatcher.domain.values import Line, Result, Said
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from dispatcher.domain import commands as c
 from dispatcher.domain import events as e
-from dispatcher.domain.clocks import anchor_of, calendar_of, recompute, repeated, rung_instant
+from dispatcher.domain.clocks import recompute
 from dispatcher.domain.draft import Draft
+from dispatcher.domain.ladders import awake, is_urgent, repeated, rung_armed
+from dispatcher.domain.moving import moves_of
 from dispatcher.domain.plan import resolve
 from dispatcher.domain.values import Stage
 from routing_rules.policy import AtLimit, Ladder
@@ -25,15 +29,18 @@ def expire(draft: Draft, command: c.ExpireDeadline) -> None:
         told = ("unit-lead",) if run.unit else ("platform-agent",)
         draft.record(e.MilestoneReached(clock=run.clock, milestone="amber", due=armed.due, told=told))
         return
-    if armed.milestone == "limit":
-        _limit(draft, run, armed)
-        return
-    _rung(draft, run, armed)
+    match armed.milestone.partition(":")[0].partition("#")[0]:
+        case "limit":
+            _limit(draft, run, armed)
+        case "early":
+            _early(draft, run, armed)
+        case _:
+            _rung(draft, run, armed)
 
 
 def _limit(draft: Draft, run: e.ClockRun, armed: e.Armed) -> None:
     case = draft.case
-    urgent = case.matter.urgency == "urgent" or case.matter.danger
+    urgent = is_urgent(case)
     match AtLimit(run.at_limit):
         case AtLimit.DEEM_SIGNED if not urgent and case.stage is Stage.ASSIGNED:
             draft.record(_reached(draft, run, armed))
@@ -50,39 +57,63 @@ def _limit(draft: Draft, run: e.ClockRun, armed: e.Armed) -> None:
 
 
 def _reached(draft: Draft, run: e.ClockRun, armed: e.Armed) -> e.MilestoneReached:
-    """The limit has passed: tell the first rung if it is due at once, arm the next one."""
-    ladder = draft.library.clocks(draft.case.policy).policy.ladder(run.ladder)
+    """The limit has passed: tell the first rung if it is due at once, arm the next one.
+
+    Rungs whose people were told of an earlier limit of this run are not told again.
+    """
+    policy = draft.library.clocks(draft.case.policy).policy
+    ladder = policy.ladder(run.ladder)
+    kept = tuple(
+        one for one in run.armed if one.milestone.startswith("rung:")
+    )  # a ladder that counts from the start
     if ladder is None or ladder.anchor != "limit":
-        return e.MilestoneReached(clock=run.clock, milestone="limit", due=armed.due)
+        return e.MilestoneReached(clock=run.clock, milestone=armed.milestone, due=armed.due)
     told: tuple[str, ...] = ()
     nobody: tuple[str, ...] = ()
     level = 0
-    number = 0
-    first = ladder.rungs[0]
-    if first.after is not None and not first.after:
+    number = next((i for i, rung in enumerate(ladder.rungs) if rung.level > run.level), len(ladder.rungs))
+    first = ladder.rungs[number] if number < len(ladder.rungs) else None
+    at_once = first is not None and first.after is not None and not first.after
+    if first is not None and at_once and awake(draft.case, first, armed.due, policy) == armed.due:
         told, nobody = _reachable(draft, first.to, run.clock)
-        level, number = first.level, 1
+        level, number = first.level, number + 1
+    following = _next(draft, ladder, number, run, armed.due, empty=bool(nobody) and not told)
     return e.MilestoneReached(
         clock=run.clock,
-        milestone="limit",
+        milestone=armed.milestone,
         due=armed.due,
         level=level,
         told=told,
         nobody=nobody,
-        next=_next(draft, ladder, number, run, armed.due),
+        next=following if not kept else (),
+    )
+
+
+def _early(draft: Draft, run: e.ClockRun, armed: e.Armed) -> None:
+    """A mark before the limit: its people are told; the lamp and the level stay as they are."""
+    ladder = draft.library.clocks(draft.case.policy).policy.ladder(run.ladder)
+    name = armed.milestone.removeprefix("early:")
+    rung = next((one for one in (ladder.early if ladder is not None else ()) if one.id == name), None)
+    told, nobody = _reachable(draft, rung.to, run.clock) if rung is not None else ((), ())
+    draft.record(
+        e.MilestoneReached(
+            clock=run.clock, milestone=armed.milestone, due=armed.due, told=told, nobody=nobody
+        )
     )
 
 
 def _rung(draft: Draft, run: e.ClockRun, armed: e.Armed) -> None:
     ladder = draft.library.clocks(draft.case.policy).policy.ladder(run.ladder)
     name, _, round_ = armed.milestone.removeprefix("rung:").partition("#")
-    if ladder is None:
+    number = next((i for i, one in enumerate(ladder.rungs if ladder else ()) if one.id == name), None)
+    if ladder is None or number is None:
         draft.record(e.MilestoneReached(clock=run.clock, milestone=armed.milestone, due=armed.due))
         return
-    number = next((i for i, rung in enumerate(ladder.rungs) if rung.id == name), len(ladder.rungs) - 1)
     rung = ladder.rungs[number]
     told, nobody = _reachable(draft, rung.to, run.clock)
-    following = _next(draft, ladder, number + 1, run, armed.due, round_=int(round_ or 1))
+    following = _next(
+        draft, ladder, number + 1, run, armed.due, round_=int(round_ or 1), empty=bool(nobody) and not told
+    )
     draft.record(
         e.MilestoneReached(
             clock=run.clock,
@@ -97,13 +128,27 @@ def _rung(draft: Draft, run: e.ClockRun, armed: e.Armed) -> None:
 
 
 def _next(
-    draft: Draft, ladder: Ladder, number: int, run: e.ClockRun, last: datetime, *, round_: int = 1
+    draft: Draft,
+    ladder: Ladder,
+    number: int,
+    run: e.ClockRun,
+    last: datetime,
+    *,
+    round_: int = 1,
+    empty: bool = False,
 ) -> tuple[e.Armed, ...]:
-    """The one rung armed after this: the next of the ladder, or the last one again where the ladder repeats."""
+    """The one rung armed after this: the next of the ladder, or the last one again where the ladder repeats.
+
+    ``empty``: this rung reached nobody, so the next one does not wait for its time.
+    """
     if number < len(ladder.rungs):
-        calendar = calendar_of(draft.case, run, draft.library)
-        at = max(rung_instant(ladder, number, run, anchor_of(draft.case, run), calendar), last)
-        return (e.Armed(milestone=f"rung:{ladder.rungs[number].id}", due=at),)
+        one = rung_armed(draft.case, run, ladder, number, draft.library)
+        if empty:
+            policy = draft.library.clocks(draft.case.policy).policy
+            return (
+                replace(one, due=awake(draft.case, ladder.rungs[number], last, policy), provisional=False),
+            )
+        return (replace(one, due=max(one.due, last)),)
     if ladder.repeat_last is None:
         return ()
     return (repeated(ladder, ladder.repeat_last, last, draft.now, round_ + 1),)
@@ -156,12 +201,24 @@ def _armed(draft: Draft, clock: str, milestone: str, due: datetime) -> bool:
 
 
 def move(draft: Draft, command: c.MoveDeadlines) -> None:
-    """Recompute provisional limits under the calendars now in force: once for each batch, never re-notifying."""
-    moved = recompute(draft.case, draft.now, draft.library)
-    if moved is None:
+    """Recompute limits under the calendars now in force, or under another policy: once, never re-notifying."""
+    case = draft.case
+    policy = command.policy if command.policy != case.policy else ""
+    moved = recompute(case, draft.now, draft.library, policy=policy)
+    if moved is None and not policy:
         return
-    draft.record(e.DeadlinesMoved(batch=command.batch, moved=tuple(run.clock for run in moved.runs)))
-    draft.record(moved)
+    runs = moved.runs if moved is not None else ()
+    draft.record(
+        e.DeadlinesMoved(
+            batch=command.batch,
+            moved=tuple(run.clock for run in runs),
+            moves=moves_of(case, runs, draft.library),
+            reason=command.reason[:200],
+            policy=policy,
+        )
+    )
+    if moved is not None:
+        draft.record(moved)
 
 
 def notice_failed(draft: Draft, command: c.ReportNoticeFailed) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dispatcher.domain import commands as c
 from dispatcher.domain import events as e
 from dispatcher.domain.case import Case
-from dispatcher.domain.clocks import LEGAL
 from dispatcher.domain.deciding import checks
 from dispatcher.domain.draft import Draft
 from dispatcher.domain.errors import AgainstRule, BadField, NotYours
+from dispatcher.domain.ladders import LEGAL
 from dispatcher.domain.values import Result, ReturnAsked, Stage
 from routing_rules.policy import AtLimit
 
