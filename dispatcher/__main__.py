@@ -27,6 +27,8 @@ VERBS = (
     Verb("db", "dispatcher.cli.db", "数据库升级 / upgrade the database"),
     Verb("demo", "dispatcher.cli.demo", "演示 / the demonstration with live traffic"),
     Verb("worktime", "dispatcher.cli.worktime", "工作时间推算 / count working time"),
+    Verb("calendar", "dispatcher.cli.calendar", "放假通知与工作日历 / holiday notices, working days"),
+    Verb("policy", "dispatcher.cli.policy", "时限政策 / the deadline policy over open cases"),
     Verb("classify", "dispatcher.cli.classify", "判定受理平台 / who should take a matter"),
     Verb("explain", "dispatcher.cli.explain", "一件诉求的经过与依据 / a case's trail and why"),
     Verb("rules", "dispatcher.cli.rules", "检查清单与数据 / check lists and data"),

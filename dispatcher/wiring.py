@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import get_args
 
-import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
@@ -32,7 +31,6 @@ from adapters.notice.connect import NOTHING, connect, unreachable
 from adapters.notice.post import CARRIED, Post
 from dashboards.live import Live
 from dashboards.page import LivePage
-from dispatcher.data_files import files_of
 from dispatcher.domain.effects import AnyEffect, PassOrder, ReturnResult
 from dispatcher.domain.events import AnyEvent
 from dispatcher.domain.failures import failure_of
@@ -47,14 +45,17 @@ from dispatcher.runtime.clock import SteadyClock, SystemClock, jitter, new_id
 from dispatcher.runtime.feed import Feed
 from dispatcher.runtime.handling import CountedInbox, Reloadable
 from dispatcher.runtime.housekeeping import Chore, Housekeeping
+from dispatcher.runtime.moving import ReleaseWatch
 from dispatcher.runtime.relay import Patience, Relay
 from dispatcher.runtime.service import Attached, Parts, Service
 from dispatcher.runtime.switch import FileSwitch, Switches, UrlSwitch
 from dispatcher.runtime.telemetry import Telemetry
 from dispatcher.runtime.timers import Sweep
 from dispatcher.settings import Settings
+from dispatcher.shelf import Shelf
 from dispatcher.store import partitions, schema
 from dispatcher.store.accounts import Accounts
+from dispatcher.store.batches import Batches
 from dispatcher.store.codec import Codec
 from dispatcher.store.database import ALL, Database
 from dispatcher.store.expectations import Ledger
@@ -64,15 +65,12 @@ from dispatcher.store.merkle import anchor, write_anchor
 from dispatcher.store.numbers import Numbers
 from dispatcher.store.outbox import Outbox
 from dispatcher.store.receipts import Receipts
-from dispatcher.store.releases import Release, Releases
 from dispatcher.store.rows import BatchSeen
 from dispatcher.store.tables import Deadlines
 from dispatcher.store.vault import Vault
 from dispatcher.store.writer import Writer
 from dispatcher.views.board import Board
 from dispatcher.views.outgoing import OutgoingCases
-from routing_rules.loader import dump
-from routing_rules.policy import Policy
 
 EFFECTS: tuple[type[Effect], ...] = get_args(AnyEffect)
 CODEC = Codec(events=get_args(AnyEvent), effects=EFFECTS)
@@ -112,6 +110,9 @@ class Core:
     feed: Feed
     sweep: Sweep
     relay: Relay
+    shelf: Shelf
+    watch: ReleaseWatch
+    enforce: Callable[[Library], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,6 +273,15 @@ def build_core(
         chance=jitter(new_id().int),
     )
 
+    def enforce(fresh: Library) -> None:
+        library.library = fresh
+        product.current = LiandongProduct(fresh)
+
+    shelf = Shelf(database, settings.data, time, library=library, enforce=enforce)
+    watch = ReleaseWatch(
+        shelf.take, Batches(database), Leases(database, _node_name()), library, inbox, time, telemetry
+    )
+
     def committed(seen: BatchSeen) -> None:
         telemetry.commit(seen.commands, timedelta(seconds=seen.seconds))
         if seen.events:
@@ -296,6 +306,9 @@ def build_core(
         feed=Feed(listener.beyond, telemetry, sweep.committed),
         sweep=sweep,
         relay=relay,
+        shelf=shelf,
+        watch=watch,
+        enforce=enforce,
     )
 
 
@@ -338,7 +351,9 @@ def build_service(
     carriers: dict[type[Effect], Carrier] = {}
     core = build_core(settings, carriers=carriers)
     _known_deployment(settings, core.library())
-    attached: list[Attached] = []
+    attached: list[Attached] = [
+        Attached(kind="releases", start=core.watch.start, stop_taking=core.watch.stop)
+    ]
     for spec in specs:
         built = spec.build(core)
         attached.append(built.attached)
@@ -438,7 +453,7 @@ class OpenStore:
             self._held.enter_context(core.database.serving())
         self._opened = True
         await schema.check(core.database, core.clock.now())
-        await keep_releases(core)
+        await core.shelf.keep()
         await core.writer.start()
         await core.listener.__aenter__()
 
@@ -460,31 +475,6 @@ class OpenStore:
         return await _database_now(self._core.database)
 
 
-async def keep_releases(core: Core) -> None:
-    """Keeps the releases in force under their digests, and brings back the policies that open cases may still name."""
-    shelf = Releases(core.database)
-    library = core.library.library
-    now = core.clock.now()
-    earlier = [msgspec.json.decode(kept.content, type=Policy) for kept in await shelf.of_kind("policy")]
-    for kind, digest, content in (
-        ("policy", library.policy.digest, msgspec.json.encode(library.policy, order="deterministic")),
-        ("lists", library.book.digest, dump(library.book)),
-        (
-            "calendar",
-            library.calendars.version,
-            msgspec.json.encode(files_of("calendars", core.settings.data.calendars), order="deterministic"),
-        ),
-    ):
-        if not await shelf.get([digest]):
-            await shelf.put(
-                Release(
-                    digest=digest, kind=kind, content=content, signers=(), effective_from=now, created=now
-                )
-            )
-    if any(policy.digest != library.policy.digest for policy in earlier):
-        _enforce(core, _with_policies(library, earlier))
-
-
 async def reload_lists(core: Core) -> None:
     """Reads all data folders again and decides by them from the next command on.
 
@@ -493,8 +483,8 @@ async def reload_lists(core: Core) -> None:
     """
     settings = core.settings
     fresh = await asyncio.to_thread(build_library, settings.data, settings.deployment.division)
-    _enforce(core, fresh)
-    await keep_releases(core)
+    await core.shelf.keep(fresh)
+    core.watch.look_now()
 
 
 def chores(core: Core) -> tuple[Chore, ...]:
@@ -535,26 +525,6 @@ async def measure_backlog(core: Core) -> None:
         outbox={"ready": depth.ready, "dead": depth.dead},
         oldest=oldest,
         paused=core.relay.is_paused,
-    )
-
-
-def _enforce(core: Core, library: Library) -> None:
-    core.library.library = library
-    core.product.current = LiandongProduct(library)
-
-
-def _with_policies(library: Library, earlier: Iterable[Policy]) -> Library:
-    """The same library, knowing earlier policies too; today's stays the last."""
-    today = library.policy
-    return Library(
-        book=library.book,
-        policies=(*(policy for policy in earlier if policy.digest != today.digest), today),
-        calendars=library.calendars,
-        organisation=library.organisation,
-        directory=library.directory,
-        places=library.places,
-        home=library.home,
-        notices=library.notices,
     )
 
 

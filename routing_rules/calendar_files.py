@@ -59,6 +59,15 @@ def load_calendars(files: Mapping[str, bytes]) -> CalendarBook:
     return CalendarBook(layers=ordered, digest=digest_of(ordered))
 
 
+def read_layer(file: str, content: bytes) -> Layer:
+    """Read one file for itself. Raises an ExceptionGroup of DataFault with every fault of it."""
+    faults: list[DataFault] = []
+    layer = _read_layer(file, content, faults)
+    refuse("calendar file", faults)
+    assert layer is not None, "a file without a layer has a fault"
+    return layer
+
+
 def _place_in_chain(layer: Layer) -> tuple[bool, int, date, str]:
     return layer.kind is Kind.ORDER, layer.level, layer.issued or date.min, layer.id
 

@@ -84,7 +84,8 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True):
     limit: ``before`` natural time, ``before_days`` working days at ``at``, or with ``left`` of office hours left.
 
     ``channels``: how its notices go out, each way only when those before it failed; empty for the recipient's own
-    (`routing_rules.notices`). ``text`` is its own wording. ``quiet``: it waits for the end of the quiet hours, except for urgent cases, which never wait.
+    (`routing_rules.notices`). ``text`` is its own wording. ``quiet``: it waits for the end of the quiet hours, except
+    for urgent cases, which never wait.
     """
 
     id: str

@@ -145,7 +145,7 @@ class Draft:
 
 _NO_VERSIONS = Versions()
 _BY_LISTS = (e.CaseRuled, e.RulingChanged)
-_BY_POLICY = (e.ClocksSet, e.MilestoneReached)
+_BY_POLICY = (e.ClocksSet, e.MilestoneReached, e.DeadlinesMoved)
 
 
 def case_of(state: object) -> Case | None:

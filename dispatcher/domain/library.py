@@ -79,6 +79,18 @@ class Library:
         if not self._indexes:
             raise ValueError("a library needs a deadline policy")
 
+    @property
+    def policies(self) -> frozenset[str]:
+        """The digests of every policy it knows."""
+        return frozenset(self._indexes)
+
+    def all_policies(self) -> tuple[Policy, ...]:
+        """Every policy it knows, today's last."""
+        known = [
+            index.policy for index in self._indexes.values() if index.policy.digest != self.policy.digest
+        ]
+        return (*known, self.policy)
+
     def clocks(self, digest: str) -> ClockIndex:
         """The clocks of the policy a case runs under."""
         try:

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from dispatcher.domain.worktable import Shift, Table, compile_table, weekday_number, weekdays_before
-from routing_rules.calendar import CalendarBook
+from routing_rules.calendar import CalendarBook, Layer
 
 LEGAL_ZONE: Final = ZoneInfo("Asia/Shanghai")
 """Legal time in China. Datetimes that carry this very object are reckoned with fastest."""
@@ -353,6 +353,10 @@ class Calendars:
     def version(self) -> str:
         """The digest of the whole book."""
         return self._book.digest
+
+    def layers_of(self, division: str) -> tuple[Layer, ...]:
+        """The layers that hold in a division, general to special; a DataFault for what is no code."""
+        return self._book.chain(division)
 
     def of(self, division: str) -> Calendar:
         """The calendar of a GB/T 2260 code (6, 9 or 12 digits); a DataFault for anything else."""

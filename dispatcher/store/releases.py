@@ -41,14 +41,7 @@ class Releases:
             Unreadable: another content is kept under this digest.
         """
         insert = postgresql.insert if self._database.is_postgres else sqlite.insert
-        keep = insert(_release).values(
-            digest=release.digest,
-            kind=release.kind,
-            content=release.content,
-            signers="\n".join(release.signers),
-            effective_from=release.effective_from,
-            created=release.created,
-        )
+        keep = insert(_release).values(**release_values(release))
         async with self._database.writing() as connection:
             # Nodes that start together keep the same release at the same instant.
             if (await connection.execute(keep.on_conflict_do_nothing())).rowcount:
@@ -74,6 +67,11 @@ class Releases:
             .order_by(_release.c.effective_from, _release.c.created)
         )
 
+    async def known(self) -> frozenset[str]:
+        """The digests of all releases: cheap to ask, to see whether anything was added."""
+        async with self._database.looking() as connection:
+            return frozenset((await connection.execute(select(_release.c.digest))).scalars().all())
+
     async def _find(self, statement: object) -> list[Release]:
         async with self._database.looking() as connection:
             found = (await connection.execute(statement)).all()  # type: ignore[call-overload]
@@ -88,6 +86,18 @@ class Releases:
             )
             for row in found
         ]
+
+
+def release_values(release: Release) -> dict[str, object]:
+    """The columns of a release."""
+    return {
+        "digest": release.digest,
+        "kind": release.kind,
+        "content": release.content,
+        "signers": "\n".join(release.signers),
+        "effective_from": release.effective_from,
+        "created": release.created,
+    }
 
 
 def content_digest(content: bytes) -> str:

@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from dispatcher.domain.errors import KeyReused, Refused
+from dispatcher.domain.library import UnknownRelease
 from dispatcher.domain.stream import (
     LIVE,
     Change,
@@ -26,6 +27,7 @@ from dispatcher.domain.stream import (
     Versions,
 )
 from dispatcher.store import codec
+from dispatcher.store.engine import Again
 from dispatcher.store.errors import Failed, Unreadable
 from dispatcher.store.rows import DueRow, Loaded, Rows, StoredStream
 from dispatcher.store.vault import Vault, new_salt, sealed_digest, text_digest
@@ -113,7 +115,11 @@ class Repeated(msgspec.Struct, frozen=True):
 class Staging:
     """Takes commands one after another on the streams a transaction has loaded."""
 
-    def __init__(self, product: Product, vault: Vault, loaded: Loaded, now: datetime) -> None:
+    def __init__(
+        self, product: Product, vault: Vault, loaded: Loaded, now: datetime, *, patient: bool = False
+    ) -> None:
+        """``patient``: a case that names a release not loaded here yet makes the whole batch try again."""
+        self._patient = patient
         self._product = product
         self._vault = vault
         self._loaded = loaded
@@ -261,6 +267,12 @@ class Staging:
             return self._stage(sent)
         except (Refused, Failed):
             raise
+        except UnknownRelease as err:
+            if (
+                self._patient
+            ):  # another node has put it on the shelf; it is taken from there within two seconds
+                raise Again(str(err)) from err
+            raise self._failed("handle", sent.command, err) from err
         except Exception as err:  # a fault in decide, plan or encode refuses this command only
             raise self._failed("handle", sent.command, err) from err
 

@@ -318,7 +318,8 @@ class Writer:
         named = {ref.id for entry in batch for ref in entry.sent.command.streams()}
         async with self._engine.transaction(hopeful=attempt == 0) as transaction:
             loaded = await transaction.load(sorted(named), [entry.sent.message_id for entry in batch])
-            staging = Staging(self._product, self._vault, loaded, self._clock.now())
+            patient = attempt < ATTEMPTS - 1
+            staging = Staging(self._product, self._vault, loaded, self._clock.now(), patient=patient)
             until = time.perf_counter() + BOX
             for place, entry in enumerate(batch):
                 if place and time.perf_counter() > until:
@@ -386,7 +387,7 @@ class Writer:
             if not due:
                 return Settled(fired=0, failed=0, more=False, late_max=timedelta())
             due = due[:limit]  # the streams' other due rows wait for the next call
-            staging = Staging(self._product, self._vault, loaded, now)
+            staging = Staging(self._product, self._vault, loaded, now, patient=attempt < ATTEMPTS - 1)
             # Another node may have taken the guilty one meanwhile: what was claimed instead is innocent.
             if guilty is not None and due[0] == guilty:
                 staging.quarantine(due[0])

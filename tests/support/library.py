@@ -80,6 +80,7 @@ def with_calendars(files: Mapping[str, bytes], *policies: Policy) -> Library:
         organisation=whole.organisation,
         directory=whole.directory,
         places=whole.places,
+        notices=whole.notices,
     )
 
 
