@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from routing_rules.notices import channels_fault
 from routing_rules.policy import (
     COUNTS,
     HOURS,
@@ -25,7 +26,6 @@ from routing_rules.policy import (
     Rung,
     When,
 )
-from routing_rules.notices import channels_fault
 from routing_rules.policy_lint import join_ladders, never_fires
 from routing_rules.strict import DataFault, read_row, refuse, tables_of
 

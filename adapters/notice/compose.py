@@ -118,16 +118,20 @@ def _milestone(effect: Notify, called: str, library: Library, language: w.Langua
     if not effect.milestone:
         return language.say("notify", w.OTHER, number=called, template=effect.template)
     clock = next((c.name for c in library.policy.clocks if c.id == effect.clock), effect.clock)
-    if effect.milestone == "amber":
+    kind, _, name = effect.milestone.partition("#")[0].partition(":")
+    rung = _rung(library.policy, name)
+    if effect.text:  # the rung's own words, as its policy's language has them
+        return effect.text.format(number=called, clock=clock, rung=rung, level=effect.level)
+    if kind in ("amber", "early"):
         return language.say("notify", w.AMBER, number=called, clock=clock)
-    rung = _rung(library.policy, effect.milestone.removeprefix("rung:").partition("#")[0])
-    if effect.milestone == "limit" or not rung:
+    if kind == "limit" or not rung:
         return language.say("notify", w.LIMIT, number=called, clock=clock, rung=rung).rstrip()
     return language.say("notify", w.RUNG, number=called, clock=clock, level=str(effect.level), rung=rung)
 
 
 def _rung(policy: Policy, id_: str) -> str:
-    return next((rung.name for ladder in policy.ladders for rung in ladder.rungs if rung.id == id_), "")
+    rungs = (rung for ladder in policy.ladders for rung in (*ladder.early, *ladder.rungs))
+    return next((rung.name for rung in rungs if rung.id == id_), "")
 
 
 def _party(effect: Carried, out: Outgoing | None, library: Library, at: datetime) -> Party:

@@ -35,6 +35,7 @@ NOTIFY: Final[Mapping[str, str]] = MappingProxyType(
         "danger-raised": "Case {number}: danger became known. Act now.",
         "transfer-failed": "Case {number}: the transfer failed; it is yours again.",
         "hand-over-failed": "Case {number}: the hand-over failed; it is yours again.",
+        "rung-empty": "Case {number}: a step of its ladder reaches nobody; the next one does not wait.",
         "reflow-seen": "Case {number} flowed back to who had it before. Settle it in a three-way call.",
         "redo": "Case {number} is to be done again.",
         "deadline-repaired": "Case {number}: a deadline row was not what the log says and was put back. Find out why.",

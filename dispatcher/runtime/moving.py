@@ -199,7 +199,12 @@ class ReleaseWatch:
         self._loop.nudge()
 
     async def once(self) -> None:
-        """One look."""
+        """One look, and a rest."""
+        await self.look()
+        await self._loop.rest(self._clock.sleep_until(self._clock.now() + LOOK_EVERY))
+
+    async def look(self) -> None:
+        """Takes what is new and finishes what is open."""
         self._owed = await self._take() or self._owed
         orders = await self._batches.all()
         owed = [order for order in orders if order.state == RUNNING]
@@ -208,7 +213,6 @@ class ReleaseWatch:
         if owed:
             await self._finish(owed)
         self._owed = False
-        await self._loop.rest(self._clock.sleep_until(self._clock.now() + LOOK_EVERY))
 
     async def _finish(self, orders: Sequence[Batch]) -> None:
         library = self._library()

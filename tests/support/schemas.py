@@ -6,10 +6,16 @@ from pathlib import Path
 
 import msgspec
 
-from dispatcher.cli import classify, explain, import_cases, retention, rules, tally
+from dispatcher.cli import calendar, classify, explain, import_cases, policy, retention, rules, tally
 
 FOLDER = Path(__file__).parents[2] / "docs" / "cli"
 SHAPES: dict[str, type[msgspec.Struct]] = {
+    "calendar-diff": calendar.Diff,
+    "calendar-load": calendar.Loaded,
+    "calendar-show": calendar.Shown,
+    "policy-apply": policy.Applied,
+    "policy-diff": policy.Diff,
+    "policy-show": policy.Shown,
     "classify": classify.Answer,
     "explain": explain.Explained,
     "import": import_cases.Report,
