@@ -20,8 +20,10 @@ def deadline_changes(
     """The deadline rows follow the armed milestones: this is the difference that one event made."""
     if isinstance(event, e.DeadlineRepaired):
         run = after.clock(event.clock)
+        armed = next((a for a in run.armed if a.milestone == event.milestone), None) if run else None
         assert run is not None, "only an armed milestone is repaired"
-        yield _change(ref, run, event.milestone, event.due, DeadlineState.REPAIRED)
+        assert armed is not None, "only an armed milestone is repaired"
+        yield _change(ref, run, armed, DeadlineState.REPAIRED)
         return
     if before is None or before.clocks is after.clocks or before.clocks == after.clocks:
         return

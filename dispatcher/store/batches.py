@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from dispatcher.domain.stream import DeadlineState, StreamRef
+from dispatcher.domain.stream import LIVE, StreamRef
 from dispatcher.store.database import Database
 from dispatcher.store.releases import Release, release_values
 from dispatcher.store.tables import Table
@@ -124,7 +124,7 @@ class Batches:
         limits stand still and are not armed); for a policy all that still owe something.
         """
         c, d = _stream.c, _deadline.c
-        armed: list[ColumnElement[bool]] = [d.stream_id == c.id, d.state == DeadlineState.ARMED.value]
+        armed: list[ColumnElement[bool]] = [d.stream_id == c.id, d.state.in_(LIVE)]
         if batch.what == CALENDAR and batch.rests_from is not None and batch.rests_until is not None:
             armed.append(or_(d.provisional.is_(True), d.due.between(batch.rests_from, batch.rests_until)))
         elif batch.what == CALENDAR:
