@@ -197,7 +197,9 @@ def quarantined(draft: Draft, command: c.ReportQuarantined) -> None:
 
 def _armed(draft: Draft, clock: str, milestone: str, due: datetime) -> bool:
     run = draft.case.clock(clock)
-    return run is not None and run.stopped is None and e.Armed(milestone=milestone, due=due) in run.armed
+    if run is None or run.stopped is not None:
+        return False
+    return any((one.milestone, one.due) == (milestone, due) for one in run.armed)
 
 
 def move(draft: Draft, command: c.MoveDeadlines) -> None:
