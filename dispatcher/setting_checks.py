@@ -72,6 +72,20 @@ def _cache(value: object) -> None:
         raise ValueError("not a folder")
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _mail_address(value: object) -> None:
+    name, at, host = str(value).partition("@")
+    if value and not (name and at and host and str(value).isascii() and str(value).isprintable()):
+        raise ValueError("address")
+
+
 def _networks(value: object) -> None:
     if isinstance(value, tuple):
         for network in value:
@@ -95,5 +109,8 @@ _CHECKS: Mapping[str, Callable[[object], None]] = {
     "auditor.switch_url": _web_url,
     "notices.webhook_url": _web_url,
     "notices.secret_file": _readable,
+    "smtp.password_file": _readable,
+    "smtp.sender": _mail_address,
+    "smtp.ca_file": _readable,
     "telemetry.allow": _networks,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import NoneType
@@ -18,7 +18,7 @@ from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from dispatcher.setting_checks import check_setting
+from dispatcher.setting_checks import check_setting, is_loopback
 
 PREFIX = "LIANDONG_"
 FILE_VARIABLE = "LIANDONG_CONFIG"
@@ -173,6 +173,29 @@ class Notices(msgspec.Struct, frozen=True, kw_only=True):
         return f"Notices(webhook_url={shown!r}, secret_file={self.secret_file!r}, sign={self.sign!r})"
 
 
+class Smtp(msgspec.Struct, frozen=True, kw_only=True):
+    """The mail server that notices leave by; an empty host sends no mail. The password lies in a file of its own."""
+
+    host: Annotated[str, Meta(description="邮件服务器的主机名，或留空 / the mail server's host, or empty")]
+    port: Annotated[int, Meta(ge=1, le=65535, description="端口 1–65535 / a port 1–65535")]
+    security: Annotated[
+        Literal["tls", "starttls", "none"],
+        Meta(description="tls、starttls；none 仅限本机 / tls, starttls; none to this machine only"),
+    ]
+    username: Annotated[str, Meta(description="登录名，或留空 / a user name, or empty")]
+    password_file: Annotated[
+        Path | None, Meta(description="一个可读的口令文件，或留空 / a readable password file, or empty")
+    ]
+    sender: Annotated[
+        str, Meta(description="发件地址，如 liandong@example.cn / the sender, such as liandong@example.cn")
+    ]
+    ca_file: Annotated[
+        Path | None,
+        Meta(description="一个可读的 CA 证书文件，或留空 / a readable CA certificate file, or empty"),
+    ]
+    answer_within: Annotated[timedelta, _span("100ms", "1min", "100ms–1min")]
+
+
 class Logging(msgspec.Struct, frozen=True, kw_only=True):
     """How much is logged."""
 
@@ -217,6 +240,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     runtime: Runtime
     auditor: Auditor
     notices: Notices
+    smtp: Smtp
     logging: Logging
     telemetry: Telemetry
     demo: Demo
@@ -276,7 +300,7 @@ def load_settings(path: Path | None, env: Mapping[str, str], *, folder: Path | N
         raise SettingsFault(tuple(faults))
     built = {section: msgspec.convert(read[section], kind) for section, kind in _fields(Settings).items()}
     settings = msgspec.convert(built, Settings)
-    if disagreements := _disagreements(settings.runtime, sources):
+    if disagreements := tuple(_disagreements(settings, sources)):
         raise SettingsFault(disagreements)
     return settings
 
@@ -480,15 +504,40 @@ def _fields(kind: object) -> dict[str, object]:
     return get_type_hints(kind, include_extras=True)
 
 
-def _disagreements(runtime: Runtime, sources: Mapping[str, str]) -> tuple[Fault, ...]:
+def _disagreements(settings: Settings, sources: Mapping[str, str]) -> Iterator[Fault]:
     """Values that are right alone and wrong together."""
-    if runtime.relay_backoff <= runtime.relay_cap:
-        return ()
-    return (
-        Fault(
-            field="runtime.relay_backoff",
-            source=sources.get("runtime.relay_backoff", "default_config.toml"),
-            value=str(runtime.relay_backoff),
-            remedy="首次间隔不得超过 runtime.relay_cap / the first pause may not exceed runtime.relay_cap",
-        ),
-    )
+
+    def fault(field: str, value: object, remedy: str) -> Fault:
+        return Fault(
+            field=field, source=sources.get(field, "default_config.toml"), value=str(value), remedy=remedy
+        )
+
+    runtime, smtp = settings.runtime, settings.smtp
+    if runtime.relay_backoff > runtime.relay_cap:
+        yield fault(
+            "runtime.relay_backoff",
+            runtime.relay_backoff,
+            "首次间隔不得超过 runtime.relay_cap / the first pause may not exceed runtime.relay_cap",
+        )
+    if smtp.host:
+        if not smtp.sender:
+            yield fault("smtp.sender", "", "发邮件须有发件地址 / mail needs a sender")
+        if smtp.security == "none" and not is_loopback(smtp.host):
+            yield fault(
+                "smtp.security",
+                smtp.security,
+                "不加密仅限本机；请用 tls 或 starttls / only to this machine; use tls or starttls",
+            )
+        if bool(smtp.username) != (smtp.password_file is not None):
+            yield fault(
+                "smtp.password_file",
+                smtp.password_file or "",
+                "用户名与口令文件须同时给出或同时留空 / give username and password_file, or neither",
+            )
+    for channel, patience in (("smtp.answer_within", smtp.answer_within),):
+        if patience >= runtime.relay_attempt:
+            yield fault(
+                channel,
+                patience,
+                "须短于 runtime.relay_attempt，否则等不到回答 / must be shorter than runtime.relay_attempt",
+            )

@@ -12,7 +12,6 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from typing import get_args
 
 from sqlalchemy import func, select
@@ -51,6 +50,7 @@ from dispatcher.runtime.service import Attached, Parts, Service
 from dispatcher.runtime.switch import FileSwitch, Switches, UrlSwitch
 from dispatcher.runtime.telemetry import Telemetry
 from dispatcher.runtime.timers import Sweep
+from dispatcher.setting_checks import is_loopback
 from dispatcher.settings import Settings
 from dispatcher.shelf import Shelf
 from dispatcher.store import partitions, schema
@@ -179,7 +179,7 @@ def _live_page(core: Core) -> Built:
         return await core.accounts.actor_of(token, core.clock.now())
 
     live = Live(Board(core.database), core.feed, core.clock, core.library)
-    page = LivePage(live, core.library, open_on_loopback=_is_loopback(core.settings.http.host), who_is=who_is)
+    page = LivePage(live, core.library, open_on_loopback=is_loopback(core.settings.http.host), who_is=who_is)
     return Built(attached=Attached(kind="live-page", routes=page.routes()))
 
 
@@ -545,10 +545,3 @@ async def _database_now(database: Database) -> datetime:
 
 def _node_name() -> str:
     return f"{socket.gethostname()}/{os.getpid()}/{new_id().hex[:8]}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from adapters.notice.channel import Channel
+from adapters.notice.email import email_channel
 from adapters.notice.voice import Voice
 from adapters.notice.webhook import WebhookChannel
 from dispatcher.domain.library import Library
@@ -38,6 +39,8 @@ def connect(settings: Settings, clock: Clock) -> Connected:
     if notices.webhook_url:
         secret = notices.secret_file.read_bytes().strip() if notices.secret_file else b""
         channels["webhook"] = WebhookChannel(notices.webhook_url, secret, clock)
+    if settings.smtp.host:
+        channels["email"] = email_channel(settings.smtp, clock)
     return Connected(
         channels=channels,
         voice=Voice(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ import msgspec
 
 from adapters.notice.channel import Letter, Taken
 from dispatcher.ports import Clock, GiveUp, TryLater
+from dispatcher.setting_checks import is_loopback
 
 ANSWER_WITHIN: Final = timedelta(seconds=10)
 PASSING: Final = frozenset({408, 425, 429})
@@ -81,8 +81,4 @@ def is_private(url: str) -> bool:
     parts = urlsplit(url)
     if parts.scheme == "https":
         return True
-    host = parts.hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback(parts.hostname or "")
