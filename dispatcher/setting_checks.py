@@ -80,6 +80,26 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def is_inside(host: str) -> bool:
+    """Whether a host is this machine or an address of a private network; a name other than localhost is not known."""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return host == "localhost"
+
+
+def _octets(value: object) -> None:
+    if not (str(value).isascii() and (not value or str(value).isprintable())):
+        raise ValueError("ascii")
+
+
+def _smpp_password(value: object) -> None:
+    if isinstance(value, Path):
+        password = value.read_text("utf-8").strip()  # UnicodeDecodeError is a ValueError
+        if not (1 <= len(password) <= 8 and password.isascii()):
+            raise ValueError("length")
+
+
 def _mail_address(value: object) -> None:
     name, at, host = str(value).partition("@")
     if value and not (name and at and host and str(value).isascii() and str(value).isprintable()):
@@ -112,5 +132,12 @@ _CHECKS: Mapping[str, Callable[[object], None]] = {
     "smtp.password_file": _readable,
     "smtp.sender": _mail_address,
     "smtp.ca_file": _readable,
+    "sms.gateway_file": _readable,
+    "sms.secret_file": _readable,
+    "sms.receipt_secret_file": _readable,
+    "smpp.system_id": _octets,
+    "smpp.system_type": _octets,
+    "smpp.password_file": _smpp_password,
+    "smpp.source": _octets,
     "telemetry.allow": _networks,
 }

@@ -18,7 +18,7 @@ from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from dispatcher.setting_checks import check_setting, is_loopback
+from dispatcher.setting_checks import check_setting, is_inside, is_loopback
 
 PREFIX = "LIANDONG_"
 FILE_VARIABLE = "LIANDONG_CONFIG"
@@ -196,6 +196,43 @@ class Smtp(msgspec.Struct, frozen=True, kw_only=True):
     answer_within: Annotated[timedelta, _span("100ms", "1min", "100ms–1min")]
 
 
+class Sms(msgspec.Struct, frozen=True, kw_only=True):
+    """The HTTP gateway for text messages; an empty file connects none. Its shape is a file, its secrets are others."""
+
+    gateway_file: Annotated[
+        Path | None,
+        Meta(
+            description="一个可读的网关描述文件，或留空 / a readable gateway file, or empty (docs/notices.md)"
+        ),
+    ]
+    secret_file: Annotated[
+        Path | None, Meta(description="一个可读的密钥文件，或留空 / a readable secret file, or empty")
+    ]
+    receipt_secret_file: Annotated[
+        Path | None,
+        Meta(description="一个可读的回执密钥文件，或留空 / a readable receipt secret file, or empty"),
+    ]
+    answer_within: Annotated[timedelta, _span("100ms", "1min", "100ms–1min")]
+
+
+class Smpp(msgspec.Struct, frozen=True, kw_only=True):
+    """A line to a short message centre (SMPP 3.4); an empty host connects none. ``source`` is the number we send from,
+    ``window`` how many messages may wait for its answer."""
+
+    host: Annotated[str, Meta(description="短信中心的主机名，或留空 / the centre's host, or empty")]
+    port: Annotated[int, Meta(ge=1, le=65535, description="端口 1–65535 / a port 1–65535")]
+    system_id: Annotated[str, Meta(max_length=15, description="至多 15 个字符 / at most 15 signs")]
+    password_file: Annotated[
+        Path | None,
+        Meta(description="一个可读的口令文件（至多 8 个字符） / a readable password file (at most 8 signs)"),
+    ]
+    system_type: Annotated[str, Meta(max_length=12, description="至多 12 个字符 / at most 12 signs")]
+    source: Annotated[str, Meta(max_length=20, description="发送号码 / the number to send from")]
+    window: Annotated[int, Meta(ge=1, le=1000, description="1–1000")]
+    enquire_every: Annotated[timedelta, _span("1s", "10min", "1s–10min")]
+    answer_within: Annotated[timedelta, _span("100ms", "1min", "100ms–1min")]
+
+
 class Logging(msgspec.Struct, frozen=True, kw_only=True):
     """How much is logged."""
 
@@ -241,6 +278,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     auditor: Auditor
     notices: Notices
     smtp: Smtp
+    sms: Sms
+    smpp: Smpp
     logging: Logging
     telemetry: Telemetry
     demo: Demo
@@ -534,7 +573,29 @@ def _disagreements(settings: Settings, sources: Mapping[str, str]) -> Iterator[F
                 smtp.password_file or "",
                 "用户名与口令文件须同时给出或同时留空 / give username and password_file, or neither",
             )
-    for channel, patience in (("smtp.answer_within", smtp.answer_within),):
+    sms, smpp = settings.sms, settings.smpp
+    if sms.gateway_file is not None and smpp.host:
+        yield fault(
+            "smpp.host",
+            smpp.host,
+            "短信只走一条路：sms.gateway_file 或 smpp.host / one way for texts: either of them",
+        )
+    if smpp.host:
+        if not is_inside(smpp.host):
+            yield fault(
+                "smpp.host",
+                smpp.host,
+                "SMPP 不加密：须为本机或内网地址，公网请走隧道 / SMPP is in clear text: give an address of this machine "
+                "or a private network, and reach others through a tunnel",
+            )
+        for key, value in (("system_id", smpp.system_id), ("password_file", smpp.password_file)):
+            if not value:
+                yield fault(f"smpp.{key}", "", "登录短信中心须有 / the centre asks for it")
+    for channel, patience in (
+        ("smtp.answer_within", smtp.answer_within),
+        ("sms.answer_within", sms.answer_within),
+        ("smpp.answer_within", smpp.answer_within),
+    ):
         if patience >= runtime.relay_attempt:
             yield fault(
                 channel,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -28,6 +29,7 @@ from adapters.linkage.inbound import LocalLink, served_by
 from adapters.linkage.outbound import LinkageCarrier
 from adapters.notice.connect import NOTHING, connect, unreachable
 from adapters.notice.post import CARRIED, Post
+from adapters.notice.reports import Reports
 from dashboards.live import Live
 from dashboards.page import LivePage
 from dispatcher.domain.effects import AnyEffect, PassOrder, ReturnResult
@@ -37,7 +39,7 @@ from dispatcher.domain.library import Library
 from dispatcher.domain.product import LiandongProduct
 from dispatcher.domain.stream import LIVE, Actor, Effect
 from dispatcher.domain.worktime import LEGAL_ZONE
-from dispatcher.ports import Carrier, Inbox
+from dispatcher.ports import Caller, Carrier, Inbox
 from dispatcher.releases import build_library
 from dispatcher.runtime.auditor import Auditor
 from dispatcher.runtime.clock import SteadyClock, SystemClock, jitter, new_id
@@ -93,7 +95,10 @@ class Holder:
 
 @dataclass(frozen=True, kw_only=True)
 class Core:
-    """What every writing process is made of. ``inbox`` is how commands come in; ``library`` tells the one in force."""
+    """What every writing process is made of. ``inbox`` is how commands come in; ``library`` tells the one in force.
+
+    ``caller`` is the switch, once an adapter named before the notices has brought one.
+    """
 
     settings: Settings
     database: Database
@@ -113,14 +118,16 @@ class Core:
     shelf: Shelf
     watch: ReleaseWatch
     enforce: Callable[[Library], None]
+    caller: Caller | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """An adapter, made: what the service runs of it, and who carries its effects."""
+    """An adapter, made: what the service runs of it, who carries its effects, and the switch if it has one."""
 
     attached: Attached
     carrier: Carrier | None = None
+    caller: Caller | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,13 +164,21 @@ def _linkage(core: Core) -> Built:
 def _notice(core: Core) -> Built:
     # What is only rehearsed on another clock tells nobody outside.
     outside = isinstance(core.clock, SystemClock)
-    connected = connect(core.settings, core.clock) if outside else NOTHING
+    receipts = Receipts(core.database)
+    reports = Reports(receipts, core.outbox, core.clock, core.relay.committed)
+    connected = connect(core.settings, core.clock, reports, core.caller) if outside else NOTHING
+    if connected.lines:
+        core.telemetry.watch(
+            "liandong_sms_line_up",
+            "0 while a line to the short message centre is down",
+            lambda: all(line.is_up for line in connected.lines),
+        )
     if outside and (faults := unreachable(core.library(), connected.channels)):
         raise WiringFault("\n  ".join(faults))
     post = Post(
         connected.channels,
         OutgoingCases(core.database, core.vault),
-        Receipts(core.database),
+        receipts,
         core.inbox,
         core.library,
         core.clock,
@@ -171,7 +186,8 @@ def _notice(core: Core) -> Built:
         voice=connected.voice,
         base=core.settings.http.base,
     )
-    return Built(attached=Attached(kind="notice"), carrier=post)
+    attached = Attached(kind="notice", routes=connected.routes, lines=connected.lines)
+    return Built(attached=attached, carrier=post)
 
 
 def _live_page(core: Core) -> Built:
@@ -357,6 +373,8 @@ def build_service(
     for spec in specs:
         built = spec.build(core)
         attached.append(built.attached)
+        if built.caller is not None:
+            core = dataclasses.replace(core, caller=built.caller)
         if spec.carries and built.carrier is None:
             raise WiringFault(f"{spec.kind} says that it carries effects and has no carrier")
         if built.carrier is not None:

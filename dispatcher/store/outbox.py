@@ -117,14 +117,15 @@ class Outbox:
         )
         return bool(await self._marks([change]))
 
-    async def look_again(self, key: UUID, now: datetime) -> bool:
-        """Word came about what was sent or is held: its carrier looks at it now. False: there is nothing to look at.
+    async def look_again(self, key: UUID, now: datetime, *, sent: bool) -> bool:
+        """Word came about what is held, or (``sent``) about what counted as sent: its carrier looks at it now.
 
-        An effect that counted as sent goes back to the head of its lane; its carrier knows what it did already.
+        What counted as sent goes back to the head of its lane; its carrier knows what it did already. False: there is
+        nothing to look at.
         """
         change = (
             update(_outbox)
-            .where(_outbox.c.key == key, _outbox.c.state.in_((READY, SENT)))
+            .where(_outbox.c.key == key, _outbox.c.state == (SENT if sent else READY))
             .values(state=READY, next_try=now)
         )
         return bool(await self._marks([change]))

@@ -59,6 +59,13 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
 
 
+class Word(msgspec.Struct, frozen=True, kw_only=True):
+    """What was known of a message before a gateway's word, and after it."""
+
+    before: Receipt
+    after: Receipt
+
+
 class Receipts:
     """The receipts of a database."""
 
@@ -102,10 +109,10 @@ class Receipts:
 
     async def word(
         self, channel: str, reference: str, state: ReceiptState, why: str, at: datetime
-    ) -> Receipt | None:
+    ) -> Word | None:
         """Keep the word of a gateway about a message it took; None where no such message is known (yet).
 
-        Word that comes twice, or contradicts a person's confirmation, changes nothing.
+        Word that comes twice, or contradicts what was known to have arrived, changes nothing.
         """
         c = _receipt.c
         mine = (c.channel == channel) & (c.reference == reference)
@@ -115,14 +122,15 @@ class Receipts:
                 return None
             known = receipt_of(row)
             if known.state is ReceiptState.TRYING:
-                return None  # its carrier has not heard the gateway's answer yet
-            if known.state is ReceiptState.CONFIRMED or known.state is state:
-                return known
-            if known.state is ReceiptState.ARRIVED and state is ReceiptState.FAILED:
-                return known
+                return None  # its carrier has not heard the gateway's own answer yet
+            settled = known.state is ReceiptState.CONFIRMED or (
+                known.state is ReceiptState.ARRIVED and state is ReceiptState.FAILED
+            )
+            if settled or known.state is state:
+                return Word(before=known, after=known)
             change = update(_receipt).where(c.key == known.key, c.channel == channel)
             await connection.execute(change.values(state=state.value, why=why[:_WORDS], at=at))
-        return msgspec.structs.replace(known, state=state, why=why[:_WORDS], at=at)
+        return Word(before=known, after=msgspec.structs.replace(known, state=state, why=why[:_WORDS], at=at))
 
 
 def receipt_of(row: RowMapping) -> Receipt:

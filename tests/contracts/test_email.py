@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
 
 import msgspec
 import pytest
 
-from adapters.notice.channel import Letter
 from adapters.notice.email import EmailChannel, email_channel
-from adapters.notice.wire import Notice, Party, Words
 from dispatcher.ports import GiveUp, TryLater
 from dispatcher.runtime.clock import ManualClock
 from dispatcher.settings import Smtp
 from tests.contracts.conftest import MONDAY
+from tests.contracts.letters import KEY, letter
 from tests.support.mail import (
     PASSWORD,
     USER,
@@ -33,7 +31,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Session.login_data:DeprecationWarning"),
 ]
 
-KEY = UUID("3d0f7c7a-0000-4000-8000-00000000000e")
 PLAIN = Smtp(
     host="127.0.0.1",
     port=1,
@@ -46,34 +43,14 @@ PLAIN = Smtp(
 )
 
 
-def letter(*, urgent: bool = False) -> Letter:
-    notice = Notice(
-        key=KEY,
-        kind="notify",
-        at=MONDAY,
-        case=KEY,
-        number="12345-630100-2026-0000007",
-        to=Party(role="unit-head", email="head@example.cn"),
-        template="assigned",
-        level=0,
-        danger=False,
-        words={
-            "zh-CN": Words(subject="联动：工单 7", body="工单 7 已派给贵单位，请签收。"),
-            "en": Words(subject="Liandong: case 7", body="Case 7 is assigned to you."),
-        },
-        link="https://liandong.example.cn/",
-    )
-    return Letter(notice=notice, address="head@example.cn", text="", urgent=urgent)
-
-
 def channel(server: MailServer, **more: object) -> EmailChannel:
     return email_channel(msgspec.structs.replace(PLAIN, port=server.port, **more), ManualClock(MONDAY))
 
 
 async def test_a_letter_carries_both_languages_and_a_name_that_stays() -> None:
     async with MailServer() as server:
-        await channel(server).send(letter(urgent=True))
-        await channel(server).send(letter(urgent=True))
+        await channel(server).send(letter(address="head@example.cn", urgent=True))
+        await channel(server).send(letter(address="head@example.cn", urgent=True))
 
         first, second = server.letters
         assert first["Message-ID"] == second["Message-ID"] == f"<{KEY}@example.cn>"
@@ -90,7 +67,7 @@ async def test_over_tls_the_server_is_known_and_we_sign_in(tmp_path: Path) -> No
     async with MailServer((chain, key)) as server:
         known = channel(server, security="tls", username=USER, password_file=secret, ca_file=chain)
 
-        await known.send(letter())
+        await known.send(letter(address="head@example.cn"))
 
         assert len(server.letters) == 1
 
@@ -103,7 +80,7 @@ async def test_a_server_with_another_certificate_is_not_told_the_password(tmp_pa
         trusting_others = channel(server, security="tls", username=USER, password_file=secret)
 
         with pytest.raises(TryLater, match="cannot be reached"):
-            await trusting_others.send(letter())
+            await trusting_others.send(letter(address="head@example.cn"))
 
         assert server.letters == []
 
@@ -115,7 +92,7 @@ async def test_a_wrong_password_is_the_deployments_fault_and_not_the_letters(tmp
     async with MailServer((chain, key)) as server:
         with pytest.raises(TryLater, match="535") as later:
             await channel(server, security="tls", username=USER, password_file=secret, ca_file=chain).send(
-                letter()
+                letter(address="head@example.cn")
             )
 
         assert "wrong" not in str(later.value)
@@ -125,20 +102,20 @@ async def test_a_wrong_password_is_the_deployments_fault_and_not_the_letters(tmp
 async def test_4xx_is_not_now(line: str) -> None:
     async with AnsweringServer(line) as server:
         with pytest.raises(TryLater, match=line[:3]):
-            await channel(server).send(letter())
+            await channel(server).send(letter(address="head@example.cn"))
 
 
 @pytest.mark.parametrize("line", ["550 no", "554 not this"])
 async def test_5xx_is_never(line: str) -> None:
     async with AnsweringServer(line) as server:
         with pytest.raises(GiveUp, match=line[:3]):
-            await channel(server).send(letter())
+            await channel(server).send(letter(address="head@example.cn"))
 
 
 async def test_an_unknown_mailbox_is_never_and_the_reason_does_not_name_it() -> None:
     async with UnknownReceiverServer() as server:
         with pytest.raises(GiveUp, match="550") as never:
-            await channel(server).send(letter())
+            await channel(server).send(letter(address="head@example.cn"))
 
         assert "head@" not in str(never.value)
 
@@ -146,14 +123,16 @@ async def test_an_unknown_mailbox_is_never_and_the_reason_does_not_name_it() -> 
 async def test_a_server_that_says_nothing_is_tried_later() -> None:
     async with SlowServer() as server:
         with pytest.raises(TryLater, match="in time"):
-            await channel(server, answer_within=timedelta(milliseconds=200)).send(letter())
+            await channel(server, answer_within=timedelta(milliseconds=200)).send(
+                letter(address="head@example.cn")
+            )
 
 
 async def test_after_a_lost_answer_the_same_letter_comes_again() -> None:
     async with DroppingServer() as server:
         with pytest.raises(TryLater, match="cannot be reached"):
-            await channel(server).send(letter())
-        await channel(server).send(letter())
+            await channel(server).send(letter(address="head@example.cn"))
+        await channel(server).send(letter(address="head@example.cn"))
 
         assert len({one["Message-ID"] for one in server.letters}) == 1
 
@@ -162,4 +141,4 @@ async def test_where_nobody_listens_it_is_tried_later() -> None:
     async with MailServer() as server:
         gone = channel(server)
     with pytest.raises(TryLater, match="cannot be reached"):
-        await gone.send(letter())
+        await gone.send(letter(address="head@example.cn"))

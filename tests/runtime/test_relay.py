@@ -340,8 +340,8 @@ async def test_word_about_what_was_sent_brings_it_back_to_its_carrier(node: _Nod
     await node.relay.flush()
     (key,) = node.desk.keys
 
-    assert await node.outbox.look_again(UUID(str(key)), node.clock.now())
+    assert await node.outbox.look_again(UUID(str(key)), node.clock.now(), sent=True)
     assert await node.relay.flush() == 1
 
     assert [attempt for _, attempt in node.desk.got] == [1, 2]
-    assert not await node.outbox.look_again(UUID(int=1), node.clock.now())
+    assert not await node.outbox.look_again(UUID(int=1), node.clock.now(), sent=True)

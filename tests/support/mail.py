@@ -100,6 +100,20 @@ class UnknownReceiverServer(MailServer):
         return "550 no such mailbox"
 
 
+class BusyServer(MailServer):
+    """Is full the first time, and then takes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked = False
+
+    async def answer(self, server: SMTP, letter: EmailMessage) -> str:
+        if self._asked:
+            return await super().answer(server, letter)
+        self._asked = True
+        return "452 full"
+
+
 class SlowServer(MailServer):
     """Takes the letter and never answers."""
 
