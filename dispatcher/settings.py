@@ -591,12 +591,12 @@ def _disagreements(settings: Settings, sources: Mapping[str, str]) -> Iterator[F
         for key, value in (("system_id", smpp.system_id), ("password_file", smpp.password_file)):
             if not value:
                 yield fault(f"smpp.{key}", "", "登录短信中心须有 / the centre asks for it")
-    for channel, patience in (
-        ("smtp.answer_within", smtp.answer_within),
-        ("sms.answer_within", sms.answer_within),
-        ("smpp.answer_within", smpp.answer_within),
+    for channel, patience, used in (
+        ("smtp.answer_within", smtp.answer_within, smtp.host),
+        ("sms.answer_within", sms.answer_within, sms.gateway_file),
+        ("smpp.answer_within", smpp.answer_within, smpp.host),
     ):
-        if patience >= runtime.relay_attempt:
+        if used and patience >= runtime.relay_attempt:
             yield fault(
                 channel,
                 patience,

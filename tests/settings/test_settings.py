@@ -212,3 +212,36 @@ def test_durations_written_otherwise_are_refused(text: str) -> None:
 )
 def test_metrics_are_for_the_networks_named(address: str | None, admitted: bool) -> None:
     assert load_settings(None, {}, folder=TOP).telemetry.admits(address) is admitted
+
+
+def test_ways_out_that_cannot_work_are_named_all_at_once(tmp_path: Path) -> None:
+    long_one = tmp_path / "password"
+    long_one.write_text("more than eight")
+    file = tmp_path / "own.toml"
+    file.write_text(
+        f"""
+        [smtp]
+        host = "mail.example.cn"
+        security = "none"
+        username = "liandong"
+        answer_within = "40s"
+        [smpp]
+        host = "sms.example.cn"
+        [sms]
+        gateway_file = "{long_one}"
+        """
+    )
+
+    faults = set(_faults({}, file))
+
+    assert faults == {
+        "smtp.sender", "smtp.security", "smtp.password_file", "smtp.answer_within", "smpp.host", "smpp.system_id",
+        "smpp.password_file",
+    }  # fmt: skip
+
+
+def test_a_password_that_does_not_fit_the_wire_is_refused(tmp_path: Path) -> None:
+    long_one = tmp_path / "password"
+    long_one.write_text("more than eight")
+
+    assert set(_faults({"LIANDONG_SMPP_PASSWORD_FILE": str(long_one)})) == {"smpp.password_file"}
