@@ -82,10 +82,11 @@ def load_directory(data: Data, places: Places) -> Directory:
 
 
 def _shape() -> str:
-    """Changes with the code that reads a cached sheet, so that a new release never reads an old one's cache."""
-    from routing_rules import schema
+    """Changes with the code that makes and reads a cached book, so that a new release never reads an old one's."""
+    from routing_rules import lexicon, schema, words
 
-    return hashlib.sha256(Path(str(schema.__file__)).read_bytes()).hexdigest()[:12]
+    code = b"".join(Path(str(module.__file__)).read_bytes() for module in (schema, lexicon, words))
+    return hashlib.sha256(code).hexdigest()[:12]
 
 
 def _keep(path: Path, content: bytes) -> None:

@@ -3,288 +3,386 @@
 A fact lives on planes. `any`: mentioned and not denied. `live`: stated as going on (or without any time).
 `past`: told as over. `supposed`: feared, possible, asked about. `head`: mentioned at the head of the text,
 where a letter says what it is about.
+
+A text is read twice: a glance finds its words and what they could mean together at the most; `look` then works out
+the context, for the wanted facts only.
 """
 
-import re
-
-from routing_rules.lexicon import Joint, Lexicon, units
-
-Meanings = tuple[tuple[int, int], ...]
+from routing_rules.glance import Glance, glance
+from routing_rules.lexicon import (
+    ANY,
+    CLAUSE,
+    CONDITION,
+    DOUBT,
+    HEAD,
+    IDIOM,
+    LIVE,
+    NEGATION,
+    NOW,
+    PAST,
+    PERSISTS,
+    PLAIN,
+    RISK,
+    SENTENCE,
+    SPOKEN,
+    SUMMON,
+    SUPPOSED,
+    SUPPOSING,
+    TOLD,
+    WRITTEN,
+    Joint,
+    Lexicon,
+    Sign,
+)
+from routing_rules.schema import SITUATIONS
+from routing_rules.terms import Alternative
 
 HEAD_LENGTH = 44
 LETTER_LENGTH = 120
-LONGEST = 2_400
-TAIL = 600
 NEGATION_REACH = 3
+EVERYTHING = -1
+_ANY_ORDER = 1 << 30
+# Of the places of one fact no more than these are tried in a composition.
+MOST_PLACES = 12
 
-# What stands between characters and means nothing: blanks, zero-width and control characters, markup.
-_NOISE = re.compile(r"<[^<>]{0,200}>|_x000d_|[\s\u200b-\u200f\u2060\ufeff\x00-\x1f*]+")
-_BEYOND = re.compile("[\U00010000-\U0010ffff]")
-_SPACED = re.compile(r"[^\x00-\x7f]\s+[^\x00-\x7f]|[\u200b-\u200f\u2060\ufeff\x00-\x08<*]|_x000d_")
+# Where a fact stands: start and end in the folded text, and the number of the stretch of its context.
+Place = tuple[int, int, int]
+# A place with what a composition asks of it: start, end, sentence, flags, fact.
+Spot = tuple[int, int, int, int, int]
+
+# The mood of a stretch: bit 0 something is supposed, above it the time. What is told in a letter is past.
+_PRESENT, _TOLD, _LETTER = 0, 2, 4
+_IS_PAST, _IS_SUPPOSED = 1, 2
+_ON = LIVE | ANY | HEAD
+_LETTER_SHAPE, _BRIEF, _PLAIN_SPEECH, _FEARED = (
+    SITUATIONS.index(name) for name in ("letter", "brief", "plain-speech", "feared")
+)
 
 
-class Hit:
-    """One fact at one place of the folded text."""
+def _flags(mood: int, nature: int) -> int:
+    """What a mood makes of a fact of this nature."""
+    past = (mood & _TOLD and not nature & PERSISTS) or (mood & _LETTER and not nature & SPOKEN)
+    supposed = mood & 1 and not nature & (DOUBT | PLAIN)
+    return _IS_PAST * bool(past) + _IS_SUPPOSED * bool(supposed)
 
-    __slots__ = ("end", "fact", "negated", "past", "sentence", "start", "supposed")
 
-    def __init__(
-        self, start: int, end: int, fact: int, sentence: int, negated: bool, past: bool, supposed: bool
-    ) -> None:
-        self.start = start
-        self.end = end
-        self.fact = fact
-        self.sentence = sentence
-        self.negated = negated
-        self.past = past
-        self.supposed = supposed
+_FLAGS = tuple(tuple(_flags(mood, nature) for nature in range(16)) for mood in range(6))
+_PLANES = (LIVE | ANY, PAST | ANY, SUPPOSED | ANY, SUPPOSED | ANY)
+_HEAD_PLANES = (LIVE | ANY | HEAD, PAST | ANY | HEAD, SUPPOSED | ANY, SUPPOSED | ANY)
 
 
 class Facts:
-    """All that was read: `mask` has one bit for each plane and fact; `hits` keep the spans."""
+    """What was read of the wanted facts: on which planes each holds, and where it stands and is not denied.
 
-    __slots__ = ("hits", "mask", "offsets", "text")
+    Compositions are worked out when somebody asks for them. A situation, which no word states, stands nowhere.
+    """
 
-    def __init__(self, text: str, mask: int, hits: list[Hit], offsets: list[int] | None) -> None:
-        self.text = text
-        self.mask = mask
-        self.hits = hits
-        self.offsets = offsets
-
-    def span(self, hit: Hit) -> tuple[int, int]:
-        """Where a hit stands in the text as it was given."""
-        if self.offsets is None:
-            return hit.start, hit.end
-        return self.offsets[hit.start], self.offsets[hit.end - 1] + 1
-
-
-def read(text: str, lexicon: Lexicon, situations: int = 0) -> Facts:
-    """The facts of a text; `situations` are bits that the desk or the hour adds. Total and bounded."""
-    folded, offsets = _fold(text, lexicon)
-    hits, now_sentences, summons, written, feared = _walk(folded, lexicon)
-    letter = written >= 3 or (
-        len(folded) >= LETTER_LENGTH and (written >= 1 or len(folded) >= 2 * LETTER_LENGTH)
+    __slots__ = (
+        "_head_end",
+        "_made",
+        "_moods",
+        "_nature",
+        "_pending",
+        "_planes",
+        "_sentences",
+        "_walked",
+        "offsets",
+        "text",
     )
-    numbers = lexicon.numbers
-    persists, doubt, spoken, plain = lexicon.persists, lexicon.doubt, lexicon.spoken, lexicon.plain
-    for hit in hits:
-        fact = hit.fact
-        if (hit.negated or hit.supposed) and fact in plain:
-            hit.negated = hit.supposed = False
-        if hit.supposed and fact in doubt:
-            hit.supposed = False
-        if letter:
-            hit.past = fact not in spoken and hit.sentence not in summons
-        elif hit.past and (hit.sentence in now_sentences or fact in persists):
-            hit.past = False
-    _compose(hits, lexicon, folded)
-    live, past, supposed = lexicon.states
-    live_head, past_head = lexicon.head_states
-    head_end = _head_end(folded)
-    mask = situations | live_head[numbers["letter" if letter else "brief"]]
-    if not letter and written == 0:
-        mask |= live_head[numbers["plain-speech"]]
-    if feared:
-        mask |= live_head[numbers["feared"]]
-    for hit in hits:
-        if hit.negated:
-            continue
-        if hit.supposed:
-            mask |= supposed[hit.fact]
-        elif hit.start < head_end:
-            mask |= past_head[hit.fact] if hit.past else live_head[hit.fact]
-        else:
-            mask |= past[hit.fact] if hit.past else live[hit.fact]
-    return Facts(folded, mask, hits, offsets)
 
+    def __init__(
+        self,
+        seen: Glance,
+        walked: dict[int, list[Place]],
+        moods: list[int],
+        sentences: list[int],
+        pending: dict[int, list[Joint]],
+        nature: tuple[int, ...],
+    ) -> None:
+        self.text = seen.text
+        self.offsets = seen.offsets
+        self._walked = walked
+        self._moods = moods
+        self._sentences = sentences
+        self._pending = pending
+        self._nature = nature
+        self._head_end = 0
+        self._planes: dict[int, int] = {}
+        self._made: dict[int, list[tuple[int, Place]]] = {}
 
-def _fold(text: str, lexicon: Lexicon) -> tuple[str, list[int] | None]:
-    """The text in one shape, at most LONGEST characters (head and tail), with offsets where they moved."""
-    cut = text if len(text) <= LONGEST + TAIL else text[:LONGEST] + text[-TAIL:]
-    folded = cut.translate(lexicon.fold)
-    if len(cut) == len(text) and _SPACED.search(folded) is None:
-        return folded, None
-    kept: list[str] = []
-    offsets: list[int] = []
-    at = 0
-    shift = len(text) - len(cut)
-    for noise in _NOISE.finditer(folded):
-        kept.append(folded[at : noise.start()])
-        offsets.extend(range(at, noise.start()))
-        at = noise.end()
-    kept.append(folded[at:])
-    offsets.extend(range(at, len(folded)))
-    if shift:
-        offsets = [n if n < LONGEST else n + shift for n in offsets]
-    return "".join(kept), offsets
+    def planes(self, fact: int) -> int:
+        """The planes on which a wanted fact stands, as bits."""
+        planes = self._planes.get(fact)
+        if planes is None:
+            planes = 0
+            nature = self._nature[fact]
+            moods = self._moods
+            head_end = self._head_end or self._find_head()
+            for start, _, stretch in self.places(fact):
+                flags = _FLAGS[moods[stretch]][nature]
+                planes |= _HEAD_PLANES[flags] if start < head_end else _PLANES[flags]
+            self._planes[fact] = planes
+        return planes
 
+    def meet(self, row: Alternative) -> bool:
+        """Whether all that an alternative needs stands on its planes, and nothing that it forbids."""
+        known = self._planes
+        for fact, plane in row.needed:
+            planes = known.get(fact)
+            if planes is None:
+                planes = self.planes(fact)
+            if not planes & plane:
+                return False
+        forbidden = row.forbidden
+        if forbidden:
+            for fact in forbidden.keys() & self._walked.keys():
+                planes = known.get(fact)
+                if planes is None:
+                    planes = self.planes(fact)
+                if planes & forbidden[fact]:
+                    return False
+        return True
 
-def _basic(folded: str) -> str:
-    """Characters beyond the basic plane (emoji, rare ideographs) as one blank sign each."""
-    return _BEYOND.sub("□", folded) if folded and max(folded) > "\uffff" else folded
+    def places(self, fact: int) -> list[Place]:
+        """Where a wanted fact stands: its words as they come, then what is composed."""
+        if fact in self._pending:
+            self._compose(fact, _ANY_ORDER)
+        places = self._walked.get(fact, [])
+        if fact in self._made:
+            return places + [place for _, place in self._made[fact]]
+        return places
 
+    def hold(self, situation: int) -> None:
+        """A situation is there: the shape of the text, the hour or the desk says so."""
+        self._walked[situation] = []
+        self._planes[situation] = _ON
 
-def _head_end(folded: str) -> int:
-    """Where the head ends: the first sentence, but never less than a spoken phrase or more than a title."""
-    ends = [at for mark in "。!?\n" if (at := folded.find(mark, 12, HEAD_LENGTH)) > 0]
-    return min(ends, default=HEAD_LENGTH)
+    def span(self, place: Place) -> tuple[int, int]:
+        """Where it stands in the text as it was given."""
+        if self.offsets is None:
+            return place[0], place[1]
+        return self.offsets[place[0]], self.offsets[place[1] - 1] + 1
 
+    def _find_head(self) -> int:
+        """Where the head ends: the first sentence, but never less than a spoken phrase or more than a title."""
+        end = HEAD_LENGTH
+        for mark in "。!?\n":
+            at = self.text.find(mark, 12, end)
+            if at > 0:
+                end = at
+        self._head_end = end
+        return end
 
-def _walk(folded: str, lexicon: Lexicon) -> tuple[list[Hit], set[int], set[int], int, bool]:
-    """One pass: hits with their context, sentences of now and of summons, letter phrases, any supposing."""
-    if not lexicon.patterns:
-        return [], set(), set(), 0, False
-    found = [
-        ((end + 1 >> 1) - length, end + 1 >> 1, meanings)
-        for end, (length, meanings) in lexicon.automaton.iter(units(_basic(folded)))
-        if end & 1
-    ]
-    cover = _covered(found, len(folded))
-    hits: list[Hit] = []
-    now_sentences: set[int] = set()
-    summons: set[int] = set()
-    sentence = clause = written = 0
-    negation_end = -9
-    supposed_clause = -1
-    supposed_sentence = -1
-    past = feared = False
-    dated = clause_from = 0
-    for start, end, meanings in found:
-        if cover is not None and max(cover[start:end]) >= end - start and meanings[0][0] != 1:
-            continue
-        negated = 0 <= start - negation_end <= NEGATION_REACH
-        supposed = supposed_clause == clause or supposed_sentence == sentence
-        for role, number in meanings:
-            if role == 0:
-                hits.append(Hit(start, end, number, sentence, negated, past, supposed))
-            elif role == 10:
-                clause += 1
-                clause_from = len(hits)
-                negation_end = -9
-            elif role == 9:
-                sentence += 1
-                clause += 1
-                clause_from = len(hits)
-                negation_end = -9
-            elif role == 2:
-                negation_end = end
-            elif role == 3:
-                past = True
-                for hit in hits[dated:]:
-                    hit.past = hit.past or hit.sentence == sentence
-                dated = len(hits)
-            elif role == 4:
-                past = False
-                now_sentences.add(sentence)
-            elif role == 11:
-                past = False
-                now_sentences.add(sentence)
-                summons.add(sentence)
-            elif role == 5:
-                supposed_clause = clause
-                feared = True
-            elif role == 6:
-                for hit in hits[clause_from:]:
-                    hit.supposed = True
-                clause_from = len(hits)
-            elif role == 7:
-                supposed_sentence = sentence
-                feared = True
-            elif role == 8:
-                written += 1
-    return hits, now_sentences, summons, written, feared
+    def _compose(self, fact: int, before: int) -> None:
+        """Works out the compositions of a fact that are defined before one, and first what they are made of."""
+        pending = self._pending[fact]
+        while pending and pending[0].order < before:
+            joint = pending.pop(0)
+            for part in (*joint.parts, joint.unless):
+                for each in part:
+                    if each in self._pending:
+                        self._compose(each, joint.order)
+            made = self._joined(joint)
+            if made is not None:
+                self._made.setdefault(fact, []).append((joint.order, made))
 
-
-def _covered(found: list[tuple[int, int, Meanings]], length: int) -> list[int] | None:
-    """For each character the length of the longest idiom over it, or None where there is no idiom."""
-    cover: list[int] | None = None
-    for start, end, meanings in found:
-        if meanings[0][0] == 1:
-            if cover is None:
-                cover = [0] * length
-            for at in range(start, end):
-                cover[at] = max(cover[at], end - start)
-    return cover
-
-
-def _compose(hits: list[Hit], lexicon: Lexicon, folded: str) -> None:
-    """Adds the facts that stand near each other make, in the order of their definition."""
-    by_fact: dict[int, list[Hit]] = {}
-    present = 0
-    for hit in hits:
-        if hit.negated:
-            continue
-        fact = hit.fact
-        if fact in by_fact:
-            by_fact[fact].append(hit)
-        else:
-            by_fact[fact] = [hit]
-            present |= 1 << fact
-    pending = {
-        order: joint
-        for fact in lexicon.joints.keys() & by_fact.keys()
-        for order, joint in lexicon.joints[fact]
-        if present & joint.first and present & joint.second
-    }
-    # A composition may be part of a later one, so they are taken in order and the list may grow.
-    while pending:
-        order = min(pending)
-        made = _joined(joint := pending.pop(order), by_fact, lexicon, folded)
-        if made is None:
-            continue
-        hits.append(made)
-        by_fact.setdefault(joint.number, []).append(made)
-        if not present >> joint.number & 1:
-            present |= 1 << joint.number
-            for held in lexicon.chained.get(joint.number, ()):
-                if held[0] > order and present & held[1].first and present & held[1].second:
-                    pending[held[0]] = held[1]
-
-
-def _joined(joint: Joint, by_fact: dict[int, list[Hit]], lexicon: Lexicon, folded: str) -> Hit | None:
-    """The best place where all parts stand together (a live one before any other), or none."""
-    columns: list[list[Hit]] = []
-    for part in joint.parts:
-        column = [hit for fact in part if fact in by_fact for hit in by_fact[fact][:12]]
-        if not column:
+    def _joined(self, joint: Joint) -> Place | None:
+        """The best place where all parts stand together (a live one before any other), or none."""
+        columns = []
+        for part in joint.parts:
+            column = self._spots(part, joint.order)
+            if not column:
+                return None
+            columns.append(column)
+        spoilt = {spot[2] for spot in self._spots(joint.unless, joint.order)} if joint.unless else ()
+        nature = self._nature[joint.number]
+        best: tuple[list[Spot], int] | None = None
+        for first in columns[0]:
+            if first[2] in spoilt:
+                continue
+            chain = [first]
+            flags = first[3]
+            for column in columns[1:]:
+                spot = _nearest(chain, column, joint, self.text)
+                if spot is None:
+                    break
+                chain.append(spot)
+                flags |= spot[3]
+            else:
+                if nature & PERSISTS:
+                    flags &= ~_IS_PAST
+                if nature & DOUBT:
+                    flags &= ~_IS_SUPPOSED
+                if best is None or not flags:
+                    best = chain, flags
+                if not flags:
+                    break
+        if best is None:
             return None
-        columns.append(column)
-    spoilt = {hit.sentence for fact in joint.unless if fact in by_fact for hit in by_fact[fact]}
-    best: Hit | None = None
-    for first in columns[0]:
-        if first.sentence in spoilt:
+        chain, flags = best
+        # What it is made of sets the mood, so it gets a stretch of its own.
+        self._moods.append((_TOLD if flags & _IS_PAST else _PRESENT) | bool(flags & _IS_SUPPOSED))
+        self._sentences.append(chain[0][2])
+        return (
+            min([spot[0] for spot in chain]),
+            max([spot[1] for spot in chain]),
+            len(self._moods) - 1,
+        )
+
+    def _spots(self, facts: tuple[int, ...], before: int) -> list[Spot]:
+        """Where facts stand, as far as they are stated or composed before one composition."""
+        spots: list[Spot] = []
+        moods, sentences = self._moods, self._sentences
+        for fact in facts:
+            places = self._walked.get(fact)
+            if places is None:
+                continue
+            if fact in self._made:
+                places = places + [place for order, place in self._made[fact] if order < before]
+            nature = self._nature[fact]
+            for start, end, stretch in places[:MOST_PLACES] if len(places) > MOST_PLACES else places:
+                spots.append((start, end, sentences[stretch], _FLAGS[moods[stretch]][nature], fact))
+        return spots
+
+
+def read(text: str, lexicon: Lexicon) -> Facts:
+    """All facts of a text. Total and bounded."""
+    return look(glance(text, lexicon), lexicon, EVERYTHING)
+
+
+def look(seen: Glance, lexicon: Lexicon, wanted: int) -> Facts:
+    """The wanted facts with their context; what compositions need for them is wanted too."""
+    pending: dict[int, list[Joint]] = {}
+    for order in sorted(seen.joints, reverse=True):
+        joint = seen.joints[order]
+        if joint.bit & wanted:
+            wanted |= joint.reads
+            pending.setdefault(joint.number, []).insert(0, joint)
+    folded = seen.text
+    nature = lexicon.nature
+    idioms = _idioms(seen.found) if seen.present & IDIOM else None
+
+    places: dict[int, list[Place]] = {}
+    # The context, stretch by stretch: its sentence, and whether it is only supposed.
+    sentences = [0]
+    supposed = [False]
+    told = [False]
+    present_sentences: list[int] = []
+    summons: list[int] = []
+    stretch = sentence = clause_from = written = 0
+    in_clause = in_sentence = past = feared = False
+    denied_from, denied_until = 0, -1
+    for at, sign in seen.found:
+        wanted_here = sign.bits & wanted
+        if not wanted_here and not sign.roles:
             continue
-        chain = [first]
-        for column in columns[1:]:
-            near = [hit for hit in column if _near(chain, hit, joint, folded)]
-            if not near:
-                break
-            chain.append(
-                min(near, key=lambda hit: (hit.past or hit.supposed, abs(hit.start - chain[-1].end)))
-            )
-        else:
-            made = Hit(
-                min(h.start for h in chain),
-                max(h.end for h in chain),
-                joint.number,
-                first.sentence,
-                False,
-                any(hit.past for hit in chain) and joint.number not in lexicon.persists,
-                any(hit.supposed for hit in chain) and joint.number not in lexicon.doubt,
-            )
-            if not (made.past or made.supposed):
-                return made
-            best = best or made
+        end = at + 1 >> 1
+        start = end - sign.length
+        if idioms is not None and not sign.idiom and _hidden(start, end, idioms):
+            continue
+        if wanted_here:
+            place = (start, end, stretch)
+            denied = denied_from <= start <= denied_until
+            for fact in sign.facts:
+                if denied and not nature[fact] & PLAIN:
+                    continue
+                if fact in places:
+                    places[fact].append(place)
+                else:
+                    places[fact] = [place]
+        for role in sign.roles:
+            if role == CLAUSE:
+                in_clause = False
+                denied_until = -1
+            elif role == SENTENCE:
+                sentence += 1
+                told.append(past)
+                in_clause = in_sentence = False
+                denied_until = -1
+            elif role == WRITTEN:
+                written += 1
+                continue
+            elif role == TOLD:
+                past = told[sentence] = True
+                continue
+            elif role == NEGATION:
+                denied_from = end
+                denied_until = end + NEGATION_REACH
+                continue
+            elif role == NOW:
+                past = False
+                present_sentences.append(sentence)
+                continue
+            elif role == SUMMON:
+                past = False
+                present_sentences.append(sentence)
+                summons.append(sentence)
+                continue
+            elif role == SUPPOSING:
+                in_clause = feared = True
+            elif role == CONDITION:
+                in_sentence = feared = True
+            elif role == RISK:
+                for each in range(clause_from, stretch + 1):
+                    supposed[each] = True
+            stretch += 1
+            sentences.append(sentence)
+            supposed.append(in_clause or in_sentence)
+            if role != SUPPOSING and role != CONDITION:
+                clause_from = stretch
+
+    length = len(folded)
+    letter = written >= 3 or (length >= LETTER_LENGTH and (written >= 1 or length >= 2 * LETTER_LENGTH))
+    if letter:
+        times = [_LETTER] * len(told)
+        for each in summons:
+            times[each] = _PRESENT
+    else:
+        times = [_TOLD if each else _PRESENT for each in told]
+        for each in present_sentences:
+            times[each] = _PRESENT
+    moods = [times[at] | unreal for at, unreal in zip(sentences, supposed, strict=True)]
+    for fact in pending:
+        if fact not in places:
+            places[fact] = []
+    facts = Facts(seen, places, moods, sentences, pending, nature)
+    facts.hold(_LETTER_SHAPE if letter else _BRIEF)
+    if not letter and not written:
+        facts.hold(_PLAIN_SPEECH)
+    if feared:
+        facts.hold(_FEARED)
+    return facts
+
+
+def _idioms(found: list[tuple[int, Sign]]) -> list[Place]:
+    """Start, end and length of the words that hide what is inside them."""
+    return [((at + 1 >> 1) - sign.length, at + 1 >> 1, sign.length) for at, sign in found if sign.idiom]
+
+
+def _hidden(start: int, end: int, idioms: list[Place]) -> bool:
+    """Whether an idiom at least as long lies over some part of this."""
+    length = end - start
+    return any(first < end and start < last and size >= length for first, last, size in idioms)
+
+
+def _nearest(chain: list[Spot], column: list[Spot], joint: Joint, folded: str) -> Spot | None:
+    """Of the spots that may follow the chain the nearest, one that is live before any other."""
+    start, end, sentence = chain[-1][:3]
+    within = joint.within
+    best: Spot | None = None
+    least = (True, 0)
+    for spot in column:
+        if spot[2] != sentence or spot in chain:
+            continue
+        ahead = spot[0] - end
+        if joint.ordered:
+            if not 0 <= ahead <= within:
+                continue
+        elif (ahead if spot[0] >= start else start - spot[1]) > within:
+            continue
+        if joint.clause and "," in folded[min(end, spot[1]) : max(start, spot[0])]:
+            continue
+        key = (spot[3] > 0, abs(ahead))
+        if best is None or key < least:
+            best, least = spot, key
     return best
-
-
-def _near(chain: list[Hit], hit: Hit, joint: Joint, folded: str) -> bool:
-    last = chain[-1]
-    if hit.sentence != last.sentence or hit in chain:
-        return False
-    if joint.clause and "," in folded[min(last.end, hit.end) : max(last.start, hit.start)]:
-        return False
-    if joint.ordered:
-        return 0 <= hit.start - last.end <= joint.within
-    gap = hit.start - last.end if hit.start >= last.start else last.start - hit.end
-    return gap <= joint.within

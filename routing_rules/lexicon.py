@@ -1,112 +1,128 @@
-"""Words into an automaton: patterns expanded, roles resolved, situations numbered."""
+"""Words into an automaton: patterns expanded, roles resolved, facts numbered, and what each word wakes."""
 
-import itertools
-import re
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import ahocorasick
+import msgspec
 
 from routing_rules.schema import SITUATIONS, Composition, Concept, Sheet
+from routing_rules.words import Folding, expand, units
 
-MOST_EXPANSIONS = 4_000
-PLANES = ("live", "past", "supposed", "any", "head")
-LIVE, PAST, SUPPOSED, ANY, HEAD = range(5)
+if TYPE_CHECKING:
+    from routing_rules.terms import Shelf
+
+# Planes on which a fact can stand, as bits of a small number.
+LIVE, PAST, SUPPOSED, ANY, HEAD = (1 << n for n in range(5))
+PLANES = {"live": LIVE, "past": PAST, "supposed": SUPPOSED, "any": ANY, "head": HEAD}
+
+# What a concept is like, as bits of a small number.
+SPOKEN, PERSISTS, DOUBT, PLAIN = (1 << n for n in range(4))
 
 # Roles as small numbers: the reading loop compares them thousands of times a second.
+FACT, MASK, NEGATION, TOLD, NOW, SUPPOSING, RISK, CONDITION, WRITTEN, SENTENCE, CLAUSE, SUMMON = range(12)
 ROLES = {
-    "fact": 0,
-    "mask": 1,
-    "negation": 2,
-    "past": 3,
-    "now": 4,
-    "supposed": 5,
-    "supposed-before": 6,
-    "supposed-sentence": 7,
-    "written": 8,
-    "sentence": 9,
-    "clause": 10,
-    "summon": 11,
+    "fact": FACT,
+    "mask": MASK,
+    "negation": NEGATION,
+    "past": TOLD,
+    "now": NOW,
+    "supposed": SUPPOSING,
+    "supposed-before": RISK,
+    "supposed-sentence": CONDITION,
+    "written": WRITTEN,
+    "sentence": SENTENCE,
+    "clause": CLAUSE,
+    "summon": SUMMON,
 }
-_PIECE = re.compile(r"\(([^()]*)\)(\??)|([^()|?])(\??)")
+# Stands between the strings of a cache: a control character is noise in a text, so no word can hold it.
+BETWEEN = "\x1f"
 
 
-def expand(word: str) -> tuple[str, ...]:
-    """All strings that a word stands for: `(a|b|)` is a choice, `?` after a group or character an option.
+class Patterns(msgspec.Struct, frozen=True, array_like=True):
+    """All strings that an automaton is made of (one text, each after the other), and what each means as (role,
+    fact) pairs: `of` has a number for each string, and `meanings` what stands under it."""
 
-    Raises ValueError when the word is malformed, stands for an empty string or for too many strings.
-    """
-    if word in {"?", "!"}:
-        return (word,)
-    parts: list[tuple[str, ...]] = []
-    at = 0
-    count = 1
-    for piece in _PIECE.finditer(word):
-        if piece.start() != at:
-            break
-        at = piece.end()
-        choices = tuple(piece[1].split("|")) if piece[3] is None else (piece[3],)
-        if piece[2] or piece[4]:
-            choices = (*choices, "")
-        parts.append(choices)
-        count *= len(choices)
-    if at != len(word) or not parts:
-        raise ValueError(f"is malformed at character {at + 1}")
-    if count > MOST_EXPANSIONS:
-        raise ValueError(f"stands for {count} strings; the most allowed is {MOST_EXPANSIONS}")
-    made = tuple(dict.fromkeys("".join(choice) for choice in itertools.product(*parts)))
-    if "" in made:
-        raise ValueError("stands for an empty string")
-    return made
-
-
-def units(text: str) -> str:
-    """The text as two symbols below 256 for each character of the basic plane.
-
-    The automaton searches the children of a node one by one; with thousands of Chinese characters under its
-    root that cost most of the time. Two narrow levels instead of one wide one made it six times as fast.
-    """
-    return text.encode("utf-16-be", "surrogatepass").decode("latin-1")
-
-
-# What the automaton is made of: the units of a string, its length, and what it means as (role, fact) pairs.
-Patterns = tuple[tuple[str, int, tuple[tuple[int, int], ...]], ...]
+    strings: str
+    of: tuple[int, ...]
+    meanings: tuple[tuple[tuple[int, int], ...], ...]
 
 
 class Joint:
-    """A composition with its parts resolved to concept numbers."""
+    """A composition with its parts resolved to concept numbers and to bits."""
 
-    __slots__ = ("clause", "first", "number", "ordered", "parts", "second", "unless", "within")
+    __slots__ = (
+        "bit",
+        "clause",
+        "masks",
+        "number",
+        "order",
+        "ordered",
+        "parts",
+        "reads",
+        "shelves",
+        "unless",
+        "wakes",
+        "within",
+    )
 
-    def __init__(self, row: Composition, numbers: dict[str, int]) -> None:
+    def __init__(self, row: Composition, order: int, numbers: dict[str, int], bits: tuple[int, ...]) -> None:
+        self.order = order
         self.number = numbers[row.name]
-        self.parts = tuple(frozenset(numbers[n] for n in part.split("|")) for part in row.near)
-        # Two masks settle nearly always that a composition cannot hold, without looking at places.
-        self.first, self.second = (sum(1 << n for n in part) for part in (self.parts[0], self.parts[-1]))
+        self.bit = bits[self.number]
+        self.parts = tuple(tuple(frozenset(numbers[n] for n in part.split("|"))) for part in row.near)
+        # Bits settle nearly always that a composition cannot hold, without looking at places.
+        self.masks = tuple(sum(bits[n] for n in part) for part in self.parts)
         self.within = row.within
         self.ordered = row.ordered
         self.clause = row.clause
-        self.unless = frozenset(numbers[n] for n in row.unless)
+        self.unless = tuple(dict.fromkeys(numbers[n] for n in row.unless))
+        self.reads = 0
+        for mask in (*self.masks, *(bits[n] for n in self.unless)):
+            self.reads |= mask
+        self.wakes: tuple[Joint, ...] = ()
+        self.shelves: tuple[Shelf, ...] = ()
+
+
+class Sign:
+    """What a string of the automaton stands for; many strings of one length share it.
+
+    `bits` has one for each of its facts, and the first for an idiom. `joints` and `shelves` are the compositions
+    and the alternatives of items that wait for one of its facts.
+    """
+
+    __slots__ = ("bits", "facts", "idiom", "joints", "length", "roles", "shelves", "wakes")
+
+    def __init__(self, length: int, meanings: tuple[tuple[int, int], ...], bits: tuple[int, ...]) -> None:
+        self.length = length
+        self.facts = tuple(number for role, number in meanings if role == FACT)
+        self.roles = tuple(role for role, _ in meanings if role not in {FACT, MASK})
+        self.idiom = any(role == MASK for role, _ in meanings)
+        self.bits = sum(bits[number] for number in self.facts) + IDIOM * self.idiom
+        self.joints: tuple[Joint, ...] = ()
+        self.shelves: tuple[Shelf, ...] = ()
+        self.wakes = False
+
+
+IDIOM = 1
 
 
 class Lexicon:
-    """The armed form of all concepts: one automaton, numbered facts, compositions by their anchor."""
+    """The armed form of all concepts: one automaton, numbered facts, compositions by what wakes them."""
 
     __slots__ = (
         "automaton",
         "bits",
-        "chained",
+        "common",
         "count",
-        "doubt",
-        "fold",
-        "head_states",
+        "folding",
         "joints",
         "names",
+        "nature",
         "numbers",
         "patterns",
-        "persists",
-        "plain",
-        "spoken",
-        "states",
+        "signs",
         "used",
     )
 
@@ -117,61 +133,77 @@ class Lexicon:
         self.names = tuple(dict.fromkeys(names))
         self.numbers = {name: n for n, name in enumerate(self.names)}
         self.count = len(self.names)
-        self.bits = tuple(
-            tuple(1 << (plane * self.count + n) for n in range(self.count)) for plane in range(5)
-        )
-        live, past, supposed, anyhow, head = self.bits
-        self.states = tuple(
-            tuple(anyhow[n] | plane[n] for n in range(self.count)) for plane in (live, past, supposed)
-        )
-        self.head_states = tuple(
-            tuple(anyhow[n] | plane[n] | head[n] for n in range(self.count)) for plane in (live, past)
-        )
-        self.doubt = frozenset(self.numbers[c.name] for c in sheet.concepts if c.doubt)
-        self.persists = frozenset(self.numbers[c.name] for c in sheet.concepts if c.persists)
-        self.spoken = frozenset(self.numbers[c.name] for c in sheet.concepts if c.spoken)
-        self.plain = frozenset(self.numbers[c.name] for c in sheet.concepts if c.plain)
+        self.bits = _bits(sheet, self.numbers)
+        nature = [0] * self.count
+        for c in sheet.concepts:
+            nature[self.numbers[c.name]] = (
+                SPOKEN * c.spoken | PERSISTS * c.persists | DOUBT * c.doubt | PLAIN * c.plain
+            )
+        self.nature = tuple(nature)
         self.used = _used(sheet)
-        self.fold = _folding(sheet.traditional, sheet.simplified)
+        self.folding = Folding(sheet.traditional, sheet.simplified)
         if patterns is None:
             read = tuple(c for c in sheet.concepts if c.role != "fact" or c.name in self.used)
-            patterns = _patterns(read, self.numbers, self.fold)
+            patterns = _patterns(read, self.numbers, self.folding)
         self.patterns = patterns
-        self.automaton = _automaton(patterns)
-        anchored: dict[int, list[tuple[int, Joint]]] = {}
-        common = _commonness(sheet, self.numbers)
-        for order, row in enumerate(sheet.compositions):
-            joint = Joint(row, self.numbers)
-            for number in min(joint.parts, key=lambda part: sum(common.get(n, 0.0) for n in part)):
-                anchored.setdefault(number, []).append((order, joint))
-        self.joints = {number: tuple(rows) for number, rows in anchored.items()}
-        # Made facts wake every later composition they are part of, whatever its anchor.
-        made = {self.numbers[row.name] for row in sheet.compositions}
-        chained: dict[int, list[tuple[int, Joint]]] = {}
-        for rows in self.joints.values():
-            for entry in rows:
-                for number in made.intersection(*[frozenset().union(*entry[1].parts)]):
-                    chained.setdefault(number, []).append(entry)
-        self.chained = {number: tuple(rows) for number, rows in chained.items()}
+        self.automaton, self.signs = _automaton(patterns, self.bits)
+        self.common = _commonness(sheet, self.numbers)
+        self.joints = tuple(
+            Joint(row, order, self.numbers, self.bits) for order, row in enumerate(sheet.compositions)
+        )
+        self._anchor()
+
+    def _anchor(self) -> None:
+        """Each composition is woken by the part that turns up least often, and by every part made before it."""
+        anchored: dict[int, list[Joint]] = {}
+        for joint in self.joints:
+            for number in min(
+                joint.parts, key=lambda part: sum(self.common.get(number, 0.0) for number in part)
+            ):
+                anchored.setdefault(number, []).append(joint)
+        for sign in self.signs:
+            sign.joints = tuple(joint for number in sign.facts for joint in anchored.get(number, ()))
+            sign.wakes = bool(sign.joints)
+        for joint in self.joints:
+            joint.wakes = tuple(
+                later
+                for later in self.joints[joint.order + 1 :]
+                if any(joint.number in part for part in later.parts)
+            )
+
+    def arm(self, shelves: dict[int, Shelf]) -> None:
+        """Ties the alternatives of items to the words and compositions that wake them."""
+        for sign in self.signs:
+            sign.shelves = tuple(shelves[number] for number in sign.facts if number in shelves)
+            sign.wakes = bool(sign.joints or sign.shelves)
+        for joint in self.joints:
+            joint.shelves = tuple(shelves[number] for number in (joint.number,) if number in shelves)
 
 
-def _patterns(concepts: tuple[Concept, ...], numbers: dict[str, int], fold: dict[int, int]) -> Patterns:
+def _bits(sheet: Sheet, numbers: dict[str, int]) -> tuple[int, ...]:
+    """A bit for each fact; those of compositions and of the lexicon come before the items' own words, so that the
+    masks of most words stay short however many items there are."""
+    own = {f"words/{item.id}" for item in sheet.items}
+    names = sorted(numbers, key=lambda name: (name in own, numbers[name]))
+    places = {name: place for place, name in enumerate(names, start=1)}
+    return tuple(1 << places[name] for name in numbers)
+
+
+def _patterns(concepts: tuple[Concept, ...], numbers: dict[str, int], folding: Folding) -> Patterns:
     """Every string that the words stand for, with all its meanings."""
-    meanings: dict[str, dict[tuple[int, int], None]] = {}
+    found: dict[str, dict[tuple[int, int], None]] = {}
     for concept in concepts:
         meaning = (ROLES[concept.role], numbers[concept.name])
         texts = {
-            text.translate(fold)
+            folding.plain(text)
             for word in concept.words
             for text in (expand(word) if "(" in word or "?" in word else (word,))
         }
         for text in sorted(texts if concept.role != "fact" or concept.plain else _least(texts)):
-            meanings.setdefault(text, {})[meaning] = None
-    return tuple(
-        # An idiom comes first among the meanings of a string, so that one look tells it.
-        (units(text), len(text), tuple(sorted(found, key=lambda meaning: meaning[0] != ROLES["mask"])))
-        for text, found in meanings.items()
-    )
+            found.setdefault(text, {})[meaning] = None
+    numbered: dict[tuple[tuple[int, int], ...], int] = {}
+    of = tuple(numbered.setdefault(tuple(meanings), len(numbered)) for meanings in found.values())
+    return Patterns(BETWEEN.join(found), of, tuple(numbered))
 
 
 def _least(texts: set[str]) -> set[str]:
@@ -189,14 +221,22 @@ def _least(texts: set[str]) -> set[str]:
     }
 
 
-def _automaton(patterns: Patterns) -> Any:
-    """Values are (length, meanings). None of it is copied while a text is read."""
+def _automaton(patterns: Patterns, bits: tuple[int, ...]) -> tuple[Any, tuple[Sign, ...]]:
+    """Values are signs. None of them is copied while a text is read."""
     automaton = ahocorasick.Automaton()
-    for text, length, meanings in patterns:
-        automaton.add_word(text, (length, meanings))
-    if patterns:
+    signs: dict[tuple[int, int], Sign] = {}
+    coded = units(patterns.strings)
+    at = 0
+    for text, kind in zip(patterns.strings.split(BETWEEN), patterns.of, strict=True) if patterns.of else ():
+        length = len(text)
+        sign = signs.get((length, kind))
+        if sign is None:
+            sign = signs[length, kind] = Sign(length, patterns.meanings[kind], bits)
+        automaton.add_word(coded[at : at + 2 * length], sign)
+        at += 2 * length + 2
+    if patterns.of:
         automaton.make_automaton()
-    return automaton
+    return automaton, tuple(signs.values())
 
 
 def _used(sheet: Sheet) -> frozenset[str]:
@@ -216,14 +256,3 @@ def _commonness(sheet: Sheet, numbers: dict[str, int]) -> dict[int, float]:
         numbers[c.name]: sum(6.0 ** -min(len(word), 4) for word in c.words) + 10.0 * c.plain
         for c in sheet.concepts
     }
-
-
-def _folding(traditional: str, simplified: str) -> dict[int, int]:
-    """Full-width to half-width, capitals to small, traditional to simplified: one character for one."""
-    fold = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-    fold[0x3000] = 0x20
-    fold.update({ord("\r"): 0x20, ord("\t"): 0x20})
-    fold.update({code: code + 32 for code in range(ord("A"), ord("Z") + 1)})
-    fold.update({code: code - 0xFEE0 + 32 for code in range(0xFF21, 0xFF3B)})
-    fold.update({ord(old): ord(new) for old, new in zip(traditional, simplified, strict=True)})
-    return fold

@@ -6,12 +6,13 @@ from typing import Literal
 
 import msgspec
 
-from routing_rules.lexicon import PLANES, expand
+from routing_rules.lexicon import PLANES
 from routing_rules.loader import Rulebook
 from routing_rules.match import LEGAL_ZONE, rule
 from routing_rules.ruling import Line, Ruling
 from routing_rules.schema import SITUATIONS, Example, Item
 from routing_rules.terms import PLANE_OF_TIER, Terms
+from routing_rules.words import expand
 
 Kind = Literal[
     "shadowed",
@@ -174,7 +175,7 @@ def _barring(item: Item, known: frozenset[str]) -> list[tuple[str, str]]:
 
 def _barred(terms: TermSet, barring: list[tuple[str, str]], item: Item) -> bool:
     """Whether `unless` forbids what the alternative needs: on every plane, or on the one it is read on."""
-    usual = PLANES[PLANE_OF_TIER[item.tier]]
+    usual = next(name for name, plane in PLANES.items() if plane == PLANE_OF_TIER[item.tier])
     return any(
         wanted and name == barred and plane_barred in {"", "any", plane or usual}
         for wanted, plane, name in terms

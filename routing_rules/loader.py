@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from routing_rules.lexicon import Lexicon, Patterns, expand
+from routing_rules.lexicon import BETWEEN, Lexicon, Patterns
 from routing_rules.overlays import Overlays, overlay_faults, root_of
 from routing_rules.schema import (
     DANGEROUS,
@@ -28,11 +28,13 @@ from routing_rules.schema import (
     Sheet,
 )
 from routing_rules.terms import TermFault, Terms, compile_terms
+from routing_rules.words import expand
 
 Row = TypeVar("Row", Concept, Composition, Item, Example, ListHead)
 _LINES = PLATFORMS - {"other", "none"} | UTILITIES | DOORS
 _DIVISION = re.compile(r"(\d{2}|\d{4}|\d{6}|\d{9}|\d{12})?")
 MOST_STRINGS = 40_000  # of one concept; beyond it a pattern was written, not a word
+MOST_STRINGS_IN_ALL = 600_000  # of a book; the shipped one stands for some 45,000
 
 
 class Rulebook:
@@ -105,6 +107,7 @@ class _Reading:
         self.examples: list[Example] = []
         self.traditional = ""
         self.simplified = ""
+        self.strings = 0
 
     def sheet(self) -> Sheet:
         return Sheet(
@@ -186,10 +189,23 @@ class _Reading:
     def check_words(self, where: str, words: tuple[str, ...]) -> None:
         strings = 0
         for word in words:
+            if BETWEEN in word:
+                self.fault(where, "words", word, "holds a control character, which no text is searched for")
+                continue
             try:
-                strings += len(expand(word))
+                count = len(expand(word))
             except ValueError as err:
                 self.fault(where, "words", word, f"the pattern {err}")
+                continue
+            strings += count
+            if self.strings <= MOST_STRINGS_IN_ALL < self.strings + count:
+                self.fault(
+                    where,
+                    "words",
+                    word,
+                    f"with it the book stands for more than {MOST_STRINGS_IN_ALL} strings; write fewer choices",
+                )
+            self.strings += count
         if strings > MOST_STRINGS:
             self.fault(
                 where, "words", f"{strings} strings", f"at most {MOST_STRINGS} for one concept or item"

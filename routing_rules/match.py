@@ -2,30 +2,30 @@
 
 import datetime as dt
 
-from routing_rules.facts import Facts, Hit, read
-from routing_rules.lexicon import ANY, HEAD, LIVE
+from routing_rules.facts import LETTER_LENGTH, Facts, look
+from routing_rules.glance import glance
 from routing_rules.loader import Rulebook
 from routing_rules.points import asked_secrecy, asks, kind_of
 from routing_rules.ruling import Decision, Evidence, Hints, Line, Ruling, Urgency
-from routing_rules.schema import DANGEROUS, RESCUE, SITUATIONS, Item
+from routing_rules.schema import SITUATIONS, Item
 from routing_rules.terms import Alternative
+from routing_rules.verdict import BASE_CONFIDENCE, Verdict
 
 LEGAL_ZONE = dt.timezone(dt.timedelta(hours=8), "Asia/Shanghai")
 HUMAN_BELOW = 0.5
 MOST_EVIDENCE = 8
 # Two characters at the head weigh 4: less than this is a place in passing, not what the caller wants.
 TOPIC_SPEAKS = 5.0
-SITUATION_COUNT = len(SITUATIONS)
-_BASE = {
-    "gate": 0.93,
-    "about": 0.88,
-    "police": 0.85,
-    "elsewhere": 0.82,
-    "doubt": 0.6,
-    "ordinary": 0.9,
-    "last": 0.3,
-}
+# The head of a text for the weight of its words, and how many places of a word count.
+LOUD_HEAD = 30
+MOST_WEIGHED = 4
 _NO_HINTS = Hints()
+_AT_NIGHT, _SILENT, _CUT_OFF, _RISK, _DISTRESS = (
+    SITUATIONS.index(name)
+    for name in ("at-night", "hint-silent", "hint-cut-off", "hint-risk", "hint-distress")
+)
+_DAY: frozenset[int] = frozenset()
+_NIGHT = frozenset({_AT_NIGHT})
 
 
 def rule(
@@ -35,135 +35,176 @@ def rule(
 
     Total: any string gets a ruling. Time and work are bounded, because a long text is read by head and tail.
     """
-    local = at.astimezone(LEGAL_ZONE)
-    facts = read(text, book.lexicon, _situations(book, local, hints))
-    held = candidates(facts, book, division, local.date(), hints)
-    winner, rival = _winner(facts, held)
-    if winner is None:
+    question = _Question(text, book, division, at, hints)
+    rows = question.gates()
+    # A gate seldom settles a long text, so all of it is looked at together.
+    if not (rows and question.brief):
+        rows += question.others()
+    facts = question.look(rows)
+    first = _first(rows, facts)
+    if first is None and rows and rows[-1].verdict.decides:
+        rows = question.others()
+        facts = question.look(rows)
+        first = _first(rows, facts)
+    if first is None:
         return _unknown(text, facts, book, line)
-    return _ruling(text, facts, book, winner, rival, _also(winner.item, held), line, hints)
+    winner = rows[first]
+    rival: Alternative | None = None
+    rows = rows[first + 1 :]
+    if not winner.verdict.decides:
+        rows = [row for row in rows if facts.meet(row)]
+        if rows:
+            winner, rival = _winner([winner, *rows], facts)
+    return _ruling(text, facts, book, winner, rival, _also(winner.verdict, rows, facts), line, hints)
 
 
-def candidates(
-    facts: Facts, book: Rulebook, division: str, today: dt.date, hints: Hints = _NO_HINTS
-) -> list[Alternative]:
-    """Every alternative that holds, best first: by tier; ordinary ones by weight of words, then priority."""
-    mask = facts.mask
-    by_fact = book.terms.by_fact
-    names = book.lexicon.count
-    mentioned = (mask >> (ANY * names)) & ((1 << names) - 1)
-    spoken = {hit.fact for hit in facts.hits}.union(n for n in range(SITUATION_COUNT) if mentioned >> n & 1)
-    held = [
-        row
-        for fact in spoken
-        for row in by_fact.get(fact, ())
-        if row.needed & mask == row.needed
-        and not row.forbidden & mask
-        and _in_force(row.item, book, division, today, hints)
-    ]
-    held.sort(key=lambda row: row.order)
-    if any(row.item.alone for row in held) and _topic(held, facts) >= TOPIC_SPEAKS:
-        held = [row for row in held if not row.item.alone]
-    return held
+def weigh(
+    text: str, *, book: Rulebook, division: str, at: dt.datetime, hints: Hints = _NO_HINTS
+) -> tuple[Facts, list[Alternative]]:
+    """The facts on which something depends, and every alternative that holds: by tier, then by priority."""
+    question = _Question(text, book, division, at, hints)
+    rows = question.gates() + question.others()
+    facts = question.look(rows)
+    return facts, [row for row in rows if facts.meet(row)]
 
 
-def _winner(facts: Facts, held: list[Alternative]) -> tuple[Alternative | None, Alternative | None]:
-    if not held:
-        return None, None
-    if len(held) == 1:
-        return held[0], None
-    if held[0].item.tier != "ordinary":
-        return held[0], next((row for row in held if row.item is not held[0].item), None)
-    weights = weights_of(facts)
-    ranked = sorted(held, key=lambda row: (-max(weights[fact] for fact in row.facts), row.order))
-    first = ranked[0]
-    return first, next((row for row in ranked if row.item is not first.item), None)
+class _Question:
+    """A text at a glance, and which alternatives stand where and when it is asked."""
+
+    __slots__ = ("_book", "_idle", "_seen", "_situations", "brief")
+
+    def __init__(self, text: str, book: Rulebook, division: str, at: dt.datetime, hints: Hints) -> None:
+        local = at.astimezone(LEGAL_ZONE)
+        self._book = book
+        self._seen = glance(text, book.lexicon)
+        self._situations = _situations(local, hints)
+        self._idle = book.terms.idle(division, local.date(), hints.channel)
+        self.brief = len(self._seen.text) < LETTER_LENGTH
+
+    def gates(self) -> list[Alternative]:
+        """The alternatives that decide before anything else is looked at, and may hold; in their order."""
+        return self._standing(self._seen.gates(), self._book.terms.always_gates)
+
+    def others(self) -> list[Alternative]:
+        """All others that may hold, in their order."""
+        return self._standing(self._seen.others(), self._book.terms.always)
+
+    def look(self, rows: list[Alternative]) -> Facts:
+        """The facts that these alternatives read."""
+        wanted = 0
+        for row in rows:
+            wanted |= row.reads
+        facts = look(self._seen, self._book.lexicon, wanted)
+        for situation in self._situations:
+            facts.hold(situation)
+        return facts
+
+    def _standing(
+        self, rows: list[Alternative], always: list[tuple[frozenset[int], Alternative]]
+    ) -> list[Alternative]:
+        situations = self._situations
+        for needed, row in always:
+            if needed <= situations:
+                rows.append(row)
+        if len(rows) > 1:
+            rows.sort(key=_order)
+        idle = self._idle
+        return [row for row in rows if row not in idle] if idle else rows
 
 
-def _also(item: Item, held: list[Alternative]) -> tuple[str, ...]:
-    """The further lines. Dangers come together: a fire beside a knife is the fire brigade's too, whoever leads."""
-    lines = [*item.dual, *item.tell]
-    if item.tier == "gate":
-        for row in held:
-            if row.item.tier == "gate":
-                lines += [line for line in (row.item.platform, *row.item.dual) if line in RESCUE]
-    return tuple(dict.fromkeys(line for line in lines if line != item.platform))
+def _order(row: Alternative) -> int:
+    return row.order
 
 
-def _topic(held: list[Alternative], facts: Facts) -> float:
-    """The weight of the ordinary item that speaks loudest; a single noun of place hardly speaks."""
-    weights = weights_of(facts)
-    return max(
-        (max(weights[fact] for fact in row.facts) for row in held if row.item.tier == "ordinary"), default=0.0
-    )
+def _first(rows: list[Alternative], facts: Facts) -> int | None:
+    for at, row in enumerate(rows):
+        if facts.meet(row):
+            return at
+    return None
 
 
-def weights_of(facts: Facts) -> dict[int, float]:
-    """How much of the text speaks of each fact: length of its words (four places at most), double at the head."""
+def _winner(held: list[Alternative], facts: Facts) -> tuple[Alternative, Alternative | None]:
+    """The first, or among ordinary ones that of which the text speaks most; and the best of another item.
+
+    Those that speak alone are silent when something ordinary speaks loudly enough: a single noun of place
+    hardly does.
+    """
     weights: dict[int, float] = {}
-    counted: dict[int, int] = {}
-    for hit in facts.hits:
-        fact = hit.fact
-        seen = counted.get(fact, 0)
-        if seen < 4 and not hit.negated:
-            counted[fact] = seen + 1
-            length = hit.end - hit.start
-            weights[fact] = weights.get(fact, 0.0) + (2.0 * length if hit.start < 30 else length)
-    return weights
+    if any(row.item.alone for row in held):
+        loudest = max(
+            (_weight(row, facts, weights) for row in held if row.verdict.tier == "ordinary"), default=0.0
+        )
+        if loudest >= TOPIC_SPEAKS:
+            held = [row for row in held if not row.item.alone]
+    if len(held) > 1 and held[0].verdict.tier == "ordinary":
+        held = sorted(held, key=lambda row: -_weight(row, facts, weights))
+    first = held[0]
+    for row in held:
+        if row.item is not first.item:
+            return first, row
+    return first, None
 
 
-def _in_force(item: Item, book: Rulebook, division: str, today: dt.date, hints: Hints) -> bool:
-    if item.id in book.terms.free:
-        return True
-    if item.channels and hints.channel and hints.channel not in item.channels:
-        return False
-    return _stands(item, division, today) and not any(
-        _stands(other, division, today) for other in book.terms.barred.get(item.id, ())
+def _also(verdict: Verdict, rows: list[Alternative], facts: Facts) -> tuple[str, ...]:
+    """The further lines. Dangers come together: a fire beside a knife is the fire brigade's too, whoever leads."""
+    if verdict.tier != "gate":
+        return verdict.also
+    lines = verdict.also
+    for row in rows:
+        if row.verdict.tier == "gate":
+            for line in row.verdict.rescuers:
+                if line not in lines and line != verdict.item.platform and facts.meet(row):
+                    lines = (*lines, line)
+    return lines
+
+
+def _weight(row: Alternative, facts: Facts, weights: dict[int, float]) -> float:
+    """How much of the text speaks of the loudest fact: length of its words (four at most), double at the head."""
+    most = 0.0
+    for fact in row.facts:
+        weight = weights.get(fact)
+        if weight is None:
+            weight = 0.0
+            for start, end, _ in facts.places(fact)[:MOST_WEIGHED]:
+                weight += 2.0 * (end - start) if start < LOUD_HEAD else end - start
+            weights[fact] = weight
+        if weight > most:
+            most = weight
+    return most
+
+
+def _situations(local: dt.datetime, hints: Hints) -> frozenset[int]:
+    """What the hour and the desk say."""
+    night = local.hour >= 22 or local.hour < 6
+    if hints is _NO_HINTS:
+        return _NIGHT if night else _DAY
+    return frozenset(
+        situation
+        for situation, holds in (
+            (_AT_NIGHT, night),
+            (_SILENT, hints.silent),
+            (_CUT_OFF, hints.cut_off),
+            (_RISK, hints.earlier_risk),
+            (_DISTRESS, hints.distress_sound),
+        )
+        if holds
     )
-
-
-def _stands(item: Item, division: str, today: dt.date) -> bool:
-    """Whether the item's list covers the division and its time the day."""
-    return (
-        division.startswith(item.division)
-        and (item.since is None or item.since <= today)
-        and (item.until is None or today <= item.until)
-    )
-
-
-def _situations(book: Rulebook, local: dt.datetime, hints: Hints) -> int:
-    mask = 0
-    numbers = book.lexicon.numbers
-    bits = book.lexicon.bits
-    for name, holds in (
-        ("at-night", local.hour >= 22 or local.hour < 6),
-        ("hint-silent", hints.silent),
-        ("hint-cut-off", hints.cut_off),
-        ("hint-risk", hints.earlier_risk),
-        ("hint-distress", hints.distress_sound),
-    ):
-        if holds:
-            number = numbers[name]
-            mask |= bits[ANY][number] | bits[LIVE][number] | bits[HEAD][number]
-    return mask
 
 
 def _evidence(text: str, facts: Facts, row: Alternative, book: Rulebook) -> tuple[Evidence, ...]:
     names = book.lexicon.names
-    made = []
-    taken: set[tuple[int, int]] = set()
-    for hit in sorted((h for h in facts.hits if h.fact in row.facts and not h.negated), key=_where):
-        start, end = facts.span(hit)
-        if (start, end) not in taken:
-            taken.add((start, end))
-            made.append(Evidence(start, end, text[start:end], names[hit.fact]))
-        if len(made) == MOST_EVIDENCE:
-            break
-    return tuple(made)
-
-
-def _where(hit: Hit) -> tuple[int, int]:
-    return hit.start, hit.end
+    places = [(place, fact) for fact in row.facts for place in facts.places(fact)]
+    if len(places) > 1:
+        places.sort()
+    made: dict[tuple[int, int], Evidence] = {}
+    for place, fact in places:
+        span = facts.span(place)
+        if span not in made:
+            start, end = span
+            made[span] = Evidence(start, end, text[start:end], names[fact])
+            if len(made) == MOST_EVIDENCE:
+                break
+    return tuple(made.values())
 
 
 def _ruling(
@@ -177,14 +218,12 @@ def _ruling(
     hints: Hints,
 ) -> Ruling:
     item = winner.item
-    danger = item.tier in DANGEROUS
-    confidence = item.confidence or _BASE[item.tier]
-    if item.contested:
-        confidence = min(confidence, 0.6)
+    verdict = winner.verdict
+    confidence = verdict.confidence
     if (
         rival is not None
-        and item.tier not in DANGEROUS
-        and rival.item.tier == item.tier
+        and not verdict.danger
+        and rival.verdict.tier == verdict.tier
         and rival.item.platform != item.platform
     ):
         confidence = round(confidence - 0.15, 2)
@@ -194,9 +233,9 @@ def _ruling(
         platform=item.platform,
         receiver="",
         also=also,
-        danger=danger,
-        police_urgent=item.platform == "110" and (danger or item.urgent),
-        decision=_decision(item, danger, confidence, line, hints),
+        danger=verdict.danger,
+        police_urgent=verdict.urgent,
+        decision=_decision(verdict, confidence, line, hints),
         item=item.id,
         clause=item.clause,
         layer=item.layer,
@@ -204,11 +243,11 @@ def _ruling(
         evidence=evidence,
         category=item.category,
         kind=item.kind or kind_of(facts.text),
-        urgency=Urgency.urgent if danger else Urgency(item.urgency),
+        urgency=verdict.urgency,
         owners=item.owners,
         contested=item.contested,
         confidence=confidence,
-        reason=_reason(item, danger, evidence),
+        reason=_reason(verdict, evidence),
         guidance=item.guidance,
         points=asks(text),
         confidential=confidential,
@@ -223,16 +262,17 @@ def _about(item: Item, rival: Alternative | None) -> str:
     return item.about
 
 
-def _reason(item: Item, danger: bool, evidence: tuple[Evidence, ...]) -> str:
-    said = "、".join(f"“{e.words[:16]}”" for e in evidence[:3])
-    lead = "涉及现实危险,先救援后归属" if danger else "清单事项"
-    return f"{lead}:{item.title}" + (f"(依据原话{said})" if said else "")
+def _reason(verdict: Verdict, evidence: tuple[Evidence, ...]) -> str:
+    if not evidence:
+        return verdict.lead
+    said = "”、“".join([each.words[:16] for each in evidence[:3]])
+    return f"{verdict.lead}(依据原话“{said}”)"
 
 
-def _decision(item: Item, danger: bool, confidence: float, line: Line, hints: Hints) -> Decision:
-    acting = {item.platform, *item.dual} & (RESCUE | {"12345"})
-    if danger:
-        if len(acting) > 1:
+def _decision(verdict: Verdict, confidence: float, line: Line, hints: Hints) -> Decision:
+    item = verdict.item
+    if verdict.danger:
+        if verdict.several:
             return Decision.dual
         return Decision.accept if item.platform == line.value else Decision.transfer
     if confidence < HUMAN_BELOW:
@@ -242,7 +282,7 @@ def _decision(item: Item, danger: bool, confidence: float, line: Line, hints: Hi
         if item.platform in {"none", "other"}:
             return Decision.human
         return Decision.three_way if not hints.caller_gone else Decision.hand_over
-    if len(acting) > 1:
+    if verdict.several:
         return Decision.dual
     if item.platform in {"none", "other"}:
         return Decision.guide
@@ -273,7 +313,7 @@ def _unknown(text: str, facts: Facts, book: Rulebook, line: Line) -> Ruling:
         urgency=Urgency(item.urgency),
         owners=item.owners,
         contested=False,
-        confidence=0.0 if empty else _BASE["last"],
+        confidence=0.0 if empty else BASE_CONFIDENCE["last"],
         reason="没有听清或没有内容,请追问" if empty else "清单里没有对应事项,请人工判断",
         guidance=item.guidance,
         points=asks(text),

@@ -8,8 +8,7 @@ from tests.rules.shipped import book, judge
 
 
 def holds(facts: Facts, plane: int, name: str) -> bool:
-    lexicon = book().lexicon
-    return bool(facts.mask & lexicon.bits[plane][lexicon.numbers[name]])
+    return bool(facts.planes(book().lexicon.numbers[name]) & plane)
 
 
 def planes(text: str, name: str) -> set[int]:
@@ -59,8 +58,7 @@ def test_a_letter_that_summons_is_live() -> None:
 def test_spans_survive_blanks_markup_and_full_width() -> None:
     text = "<p>厨 房　着 火了！</p>"
     facts = read(text, book().lexicon)
-    fire = next(hit for hit in facts.hits if book().lexicon.names[hit.fact] == "fire")
-    start, end = facts.span(fire)
+    start, end = facts.span(facts.places(book().lexicon.numbers["fire"])[0])
 
     assert text[start:end].replace(" ", "").startswith("着火")
 
@@ -68,8 +66,7 @@ def test_spans_survive_blanks_markup_and_full_width() -> None:
 def test_spans_in_the_tail_of_a_long_text_point_into_it() -> None:
     text = "今天天气很好" * 2000 + "。快来,我家正在着火"
     facts = read(text, book().lexicon)
-    fire = [hit for hit in facts.hits if book().lexicon.names[hit.fact] == "fire"]
-    start, end = facts.span(fire[-1])
+    start, end = facts.span(facts.places(book().lexicon.numbers["fire"])[-1])
 
     assert text[start:end] == "着火"
 

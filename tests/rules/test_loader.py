@@ -121,3 +121,17 @@ def test_a_restored_book_and_a_pickled_one_rule_alike() -> None:
     assert twin.digest == third.digest == book().digest == compile_rulebook(files()).digest
     assert judge("厨房着火了", at=MORNING).item == "gate.fire"
     assert twin.lexicon.patterns == book().lexicon.patterns
+
+
+def test_words_that_together_stand_for_too_much_are_refused_where_they_do() -> None:
+    word = "(一|二|三|四|五|六|七|八|九|十)" * 3
+    wide = "\n".join(f'[concept.wide{n:03}]\nwords = ["{word}{n:03}"]' for n in range(700))
+    found = faults(a=LAST, b=wide)
+
+    assert [(fault.field, fault.value) for fault in found] == [("words", f"{word}600")]
+
+
+def test_a_control_character_in_a_word_is_refused() -> None:
+    found = faults(a=LAST, b='[concept.odd]\nwords = ["打\\u001f人"]\n')
+
+    assert [fault.field for fault in found] == ["words"]
