@@ -83,6 +83,7 @@ def _restore(arguments: argparse.Namespace) -> int:
                 keys,
                 core.product.current,
                 CODEC,
+                vault=core.vault,
                 now=core.clock.now(),
                 progress=_told(bar.update),
             )

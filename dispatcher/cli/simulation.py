@@ -80,6 +80,7 @@ class Seen:
         self._cases: dict[UUID, Case] = {}
         self.fold = product.fold
         self.row = product.row
+        self.parties = product.parties
         self.deadlines = product.deadlines
         self.expire = product.expire
         self.state_type = product.state_type

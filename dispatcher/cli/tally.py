@@ -208,7 +208,7 @@ async def prove(core: Core, *, registered: int, expected: int) -> list[Check]:
 
 async def prove_log(core: Core) -> Check:
     """Replay the whole log and compare (`liandong verify`)."""
-    verified = await verify(core.database, core.product.current, CODEC)
+    verified = await verify(core.database, core.product.current, CODEC, vault=core.vault)
     first = "; ".join(f"{fault.what}: {fault.detail}" for fault in verified.faults[:3])
     return Check(
         promise="the log proves rows, chains and deadlines / 日志可证明状态、链与时限",

@@ -62,7 +62,14 @@ def handler(arguments: argparse.Namespace) -> int:
                 bar.update(done - seen)
                 seen = done
 
-            proof = await verify(core.database, core.product.current, CODEC, anchors=anchors, progress=told)
+            proof = await verify(
+                core.database,
+                core.product.current,
+                CODEC,
+                vault=core.vault,
+                anchors=anchors,
+                progress=told,
+            )
         show_proof(proof, as_json=arguments.json, anchors=len(anchors))
         return 0 if proof.good else 1
 
@@ -75,13 +82,16 @@ def show_proof(proof: Verified, *, as_json: bool, anchors: int = 0) -> None:
         print(msgspec.json.encode({"good": proof.good, **msgspec.structs.asdict(proof)}).decode())
         return
     print(
-        f"{proof.streams} 件、{proof.events} 个事件、{proof.deadlines} 个时限、{proof.texts} 段文本"
+        f"{proof.streams} 件、{proof.events} 个事件、{proof.deadlines} 个时限、{proof.texts} 段文本、"
+        f"{proof.effects} 项外发"
         f"(已销毁 {proof.erased} 件);位置 {proof.position};根 {proof.root[:16]}"
         + (f";锚 {anchors} 个" if anchors else "")
     )
     for fault in proof.faults:
-        where = f" {fault.stream}" + (f" v{fault.version}" if fault.version else "")
-        print(f"✗{where if fault.stream else ''} {fault.what}: {fault.detail}")
+        place = f"{fault.table}.{fault.column}" if fault.column else fault.table
+        print(f"✗ {fault.what}: {fault.detail}" + (f" [{place} {fault.row}]" if place else ""))
+    if proof.unproved:
+        print(f"· {proof.unproved} 行由旧版写入,日志中没有其证明 / rows by an older version have no proof")
     if proof.quarantined:
         print(f"· {proof.quarantined} 个时限待人工处理 / deadlines wait for a person")
     print(

@@ -100,8 +100,11 @@ def within(division: str, region: str) -> bool:
 
 
 def of_units(case: Case) -> tuple[str, ...]:
-    """Every unit that has a part in the case now."""
-    return (case.lead, *case.co, *case.offered, *(tier.unit for tier in case.tiers))
+    """Every unit that has a part in the case now, each once: they find it in their lists."""
+    if not (case.lead or case.co or case.offered or case.tiers):
+        return ()
+    units = dict.fromkeys((case.lead, *case.co, *case.offered, *(tier.unit for tier in case.tiers)))
+    return tuple(unit for unit in units if unit)
 
 
 def is_about(case: Case, unit: str, library: Library) -> bool:

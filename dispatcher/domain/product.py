@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from dispatcher.domain import commands as c
 from dispatcher.domain import events as e
+from dispatcher.domain.authority import of_units
 from dispatcher.domain.case import Case, evolve, row_of
 from dispatcher.domain.decide import decide
 from dispatcher.domain.draft import Draft, Ledger, case_of
@@ -103,6 +104,7 @@ class LiandongProduct:
             texts=tuple(ledger.texts),
             sealed=tuple(ledger.sealed),
             erased=tuple(ledger.erased),
+            parties={d.ref: of_units(d.case) for d in touched if of_units(d.case) != _units(states[d.ref])},
             answer=_NOBODY_ASKS
             if command.__class__ is c.ExpireDeadline
             else msgspec.json.encode(answer_of(draft.case)),
@@ -124,6 +126,10 @@ class LiandongProduct:
         """The indexed columns of a case."""
         return row_of(cast("Case", state))
 
+    def parties(self, state: msgspec.Struct) -> tuple[str, ...]:
+        """The units that have a part in a case."""
+        return of_units(cast("Case", state))
+
     def deadlines(
         self, before: msgspec.Struct | None, event: Event, after: msgspec.Struct, ref: StreamRef, at: datetime
     ) -> Sequence[DeadlineChange]:
@@ -135,6 +141,10 @@ class LiandongProduct:
         if kind != c.CASE:
             raise LookupError(f"no aggregate {kind!r}")
         return Case
+
+
+def _units(state: msgspec.Struct | None) -> tuple[str, ...]:
+    return () if state is None else of_units(cast("Case", state))
 
 
 def answer_of(case: Case) -> Answer:

@@ -178,7 +178,7 @@ class StreamRow(msgspec.Struct, frozen=True, kw_only=True):
     """The indexed columns of a stream row, for lists and filters. Empty text where nothing applies.
 
     ``due`` is the instant shown first on a screen (the earliest running limit); ``open`` is False once nothing
-    is owed. ``title`` and ``caller_mac`` are the erasable ones and None means "leave as it is".
+    is owed. ``title`` and ``caller_mac`` are the erasable ones: set with a stream's first event, None afterwards.
     """
 
     platform: str
@@ -201,7 +201,10 @@ class StreamRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """All that one accepted command changes, in order. The writer stores it in one transaction or not at all."""
+    """All that one accepted command changes, in order. The writer stores it in one transaction or not at all.
+
+    ``parties`` names the units that have a part (`Product.parties`), for the streams where they changed.
+    """
 
     events: tuple[Recorded, ...]
     states: Mapping[StreamRef, msgspec.Struct]
@@ -211,6 +214,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     texts: tuple[Text, ...] = ()
     sealed: tuple[Sealed, ...] = ()
     erased: tuple[Erasure, ...] = ()
+    parties: Mapping[StreamRef, tuple[str, ...]] = {}
     answer: bytes = b"{}"
 
 
@@ -242,6 +246,10 @@ class Product(Protocol):
 
     def row(self, state: msgspec.Struct) -> StreamRow:
         """The indexed columns of a state; title and caller_mac are None here (they are not in the log)."""
+        ...
+
+    def parties(self, state: msgspec.Struct) -> tuple[str, ...]:
+        """The units that have a part in a stream, each once; part of the state like the row."""
         ...
 
     def deadlines(

@@ -71,6 +71,10 @@ class Reloadable:
         """As `Product.row`."""
         return self.current.row(state)
 
+    def parties(self, state: msgspec.Struct) -> tuple[str, ...]:
+        """As `Product.parties`."""
+        return self.current.parties(state)
+
     def deadlines(
         self, before: msgspec.Struct | None, event: Event, after: msgspec.Struct, ref: StreamRef, at: datetime
     ) -> Sequence[DeadlineChange]:

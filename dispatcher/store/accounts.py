@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, insert, or_, select, update
+from sqlalchemy import Table as Table_
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.stream import Actor, Role
+from dispatcher.store.checksums import with_checksum
 from dispatcher.store.database import Database
 from dispatcher.store.errors import StoreError
 from dispatcher.store.tables import Table
@@ -37,22 +41,26 @@ class Accounts:
             await connection.execute(delete(_account).where(_account.c.id == actor.id))
             await connection.execute(
                 insert(_account).values(
-                    id=actor.id,
-                    name=name,
-                    password=password,
-                    roles=" ".join(role.value for role in actor.roles),
-                    platform=actor.platform,
-                    unit=actor.unit,
-                    division=actor.division,
-                    created=now,
+                    with_checksum(
+                        "account",
+                        {
+                            "id": actor.id,
+                            "name": name,
+                            "password": password,
+                            "roles": " ".join(role.value for role in actor.roles),
+                            "platform": actor.platform,
+                            "unit": actor.unit,
+                            "division": actor.division,
+                            "created": now,
+                        },
+                    )
                 )
             )
 
     async def disable(self, id_: str, now: datetime) -> bool:
         """Nobody is this account any more; its tokens stop at once. False: no such account."""
         async with self._database.writing() as connection:
-            done = await connection.execute(update(_account).where(_account.c.id == id_).values(disabled=now))
-        return bool(done.rowcount)
+            return bool(await _change(connection, _account, [_account.c.id == id_], {"disabled": now}))
 
     async def new_token(self, id_: str, label: str, now: datetime, *, expires: datetime | None = None) -> str:
         """Make a bearer token of 256 random bits; it is returned here and never again.
@@ -67,7 +75,16 @@ class Accounts:
                 raise NoAccount(id_)
             await connection.execute(
                 insert(_token).values(
-                    hash=token_hash(token), account_id=id_, label=label, created=now, expires=expires
+                    with_checksum(
+                        "token",
+                        {
+                            "hash": token_hash(token),
+                            "account_id": id_,
+                            "label": label,
+                            "created": now,
+                            "expires": expires,
+                        },
+                    )
                 )
             )
         return token
@@ -75,12 +92,8 @@ class Accounts:
     async def revoke(self, id_: str, label: str, now: datetime) -> int:
         """Stop an account's tokens of a label. Returns how many."""
         async with self._database.writing() as connection:
-            done = await connection.execute(
-                update(_token)
-                .where(_token.c.account_id == id_, _token.c.label == label, _token.c.revoked.is_(None))
-                .values(revoked=now)
-            )
-        return done.rowcount
+            which = [_token.c.account_id == id_, _token.c.label == label, _token.c.revoked.is_(None)]
+            return await _change(connection, _token, which, {"revoked": now})
 
     async def actor_of(self, token: str, now: datetime) -> Actor | None:
         """Who sends with this token; None for an unknown, expired or revoked one."""
@@ -107,6 +120,18 @@ class Accounts:
         if row is None:
             return None
         return _actor(row.id, row.roles, row.platform, row.unit, row.division), row.name, row.password
+
+
+async def _change(
+    connection: AsyncConnection, table: Table_, which: list[ColumnElement[bool]], values: dict[str, Any]
+) -> int:
+    """Change rows together with their checksums. Returns how many."""
+    rows = (await connection.execute(select(table).where(*which).with_for_update())).mappings().all()
+    (key,) = table.primary_key.columns
+    for row in rows:
+        changed = with_checksum(str(table.name), {**row, **values})
+        await connection.execute(update(table).where(key == row[key.name]).values(changed))
+    return len(rows)
 
 
 def token_hash(token: str) -> bytes:

@@ -19,18 +19,20 @@ from typing import IO, Any
 from uuid import UUID
 
 import msgspec
+from sqlalchemy import Connection, Uuid, delete, func, insert, select, text
 from sqlalchemy import Table as SqlTable
-from sqlalchemy import Uuid, delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.stream import Product
-from dispatcher.store import schema
+from dispatcher.store import partitions, schema
+from dispatcher.store.checksums import with_checksum
 from dispatcher.store.codec import Codec
 from dispatcher.store.database import Database
 from dispatcher.store.errors import StoreError
 from dispatcher.store.merkle import Merkle
 from dispatcher.store.outbox import PAUSED
 from dispatcher.store.tables import Table
+from dispatcher.store.vault import Vault
 from dispatcher.store.verify import Verified, verify
 
 CHUNK = 1000
@@ -130,12 +132,14 @@ async def restore(
     product: Product,
     reads: Codec,
     *,
+    vault: Vault,
     now: datetime,
     progress: Progress = _unseen,
 ) -> Verified:
     """Fill an empty database from a backup and prove it. The relay starts paused: effects may have been sent since.
 
-    All or nothing: a restore that fails leaves the database empty.
+    A backup of an older schema is filled into that schema, then upgraded. All or nothing: a restore that fails
+    leaves the database empty. ``vault`` has the master key under which the backup was made.
 
     Raises:
         BadBackup: damaged, not the keys of this backup, made by another schema, or not what it says it is.
@@ -145,30 +149,48 @@ async def restore(
     manifest, of_keys = await asyncio.to_thread(_checked, source), await asyncio.to_thread(_checked, keys)
     if set(of_keys.tables) != {KEYS} or (of_keys.made, of_keys.root) != (manifest.made, manifest.root):
         raise BadBackup(f"{keys} are not the keys of {source}")
-    if manifest.revision != schema.EXPECTED:
+    if manifest.revision not in schema.KNOWN:
         raise BadBackup(
-            f"{source} has schema {manifest.revision!r}, this Liandong {schema.EXPECTED!r};"
-            " restore with the Liandong that made it, then upgrade"
+            f"{source} has schema {manifest.revision!r}, which this Liandong ({schema.EXPECTED!r}) does not know;"
+            " restore with the Liandong that made it, or a newer one"
         )
-    await schema.upgrade(database, now)
     async with database.writing() as connection:
         if database.is_postgres:
             await connection.execute(text("SET LOCAL statement_timeout = 0"))
             await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-        for table in ("stream", "event", "account", "release"):
-            count = select(func.count()).select_from(Table.metadata.tables[table])
-            if (await connection.execute(count)).scalar_one():
-                raise NotEmpty(f"{database} holds rows in {table!r}; restore into an empty database")
+        await connection.run_sync(_emptied, str(database), manifest.revision)
         for path, what in ((source, manifest), (keys, of_keys)):
             for name, member in what.tables.items():
                 await _fill(connection, path, name, member, progress)
+        await connection.run_sync(schema.raise_to, schema.EXPECTED)
         await connection.execute(delete(_flag).where(_flag.c.name == PAUSED))
         why = f"restored from a backup of {manifest.made.isoformat()}; check what was sent since, then resume"
-        await connection.execute(insert(_flag).values(name=PAUSED, value=why, by="restore", at=now))
-    proof = await verify(database, product, reads)
+        paused = with_checksum("flag", {"name": PAUSED, "value": why, "by": "restore", "at": now})
+        await connection.execute(insert(_flag).values(paused))
+    await partitions.ensure_months(database, now)
+    proof = await verify(database, product, reads, vault=vault)
     if proof.good and (proof.root, proof.position) != (manifest.root, manifest.position):
         raise BadBackup(f"{source} does not hold the streams its manifest names")
     return proof
+
+
+def _emptied(connection: Connection, database: str, revision: str) -> None:
+    """Make sure that there is nothing in the database, and that it has the backup's schema.
+
+    Raises:
+        NotEmpty: there is something.
+    """
+    found = schema.current_of(connection)
+    if found in schema.KNOWN:
+        for table in ("stream", "event", "account", "release"):
+            count = select(func.count()).select_from(Table.metadata.tables[table])
+            if connection.execute(count).scalar_one():
+                raise NotEmpty(f"{database} holds rows in {table!r}; restore into an empty database")
+        if found != revision:
+            cascade = " CASCADE" if connection.dialect.name == "postgresql" else ""  # policies hang on tables
+            for name in (*Table.metadata.tables, "alembic_version"):
+                connection.execute(text(f'DROP TABLE IF EXISTS "{name}"{cascade}'))
+    schema.raise_to(connection, revision)
 
 
 async def _dump(

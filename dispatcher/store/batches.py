@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dispatcher.domain.stream import LIVE, StreamRef
+from dispatcher.store.checksums import with_checksum
 from dispatcher.store.database import Database
 from dispatcher.store.releases import Release, release_values
 from dispatcher.store.tables import Table
@@ -79,12 +80,7 @@ class Batches:
                 await connection.execute(
                     insert(_release).values(**release_values(release)).on_conflict_do_nothing()
                 )
-            row = {
-                "name": _PREFIX + batch.id,
-                "value": msgspec.json.encode(batch).decode(),
-                "by": batch.by,
-                "at": batch.at,
-            }
+            row = _row(batch)
             await connection.execute(insert(_flag).values(**row).on_conflict_do_nothing())
             kept = await connection.execute(select(_flag.c.value).where(_flag.c.name == row["name"]))
             return msgspec.json.decode(kept.scalar_one(), type=Batch)
@@ -98,10 +94,9 @@ class Batches:
 
     async def mark(self, batch: Batch) -> None:
         """Tell how far it is."""
-        value = msgspec.json.encode(batch).decode()
         async with self._database.writing() as connection:
             await connection.execute(
-                update(_flag).where(_flag.c.name == _PREFIX + batch.id).values(value=value)
+                update(_flag).where(_flag.c.name == _PREFIX + batch.id).values(_row(batch))
             )
 
     async def supersede(self, batch: Batch) -> None:
@@ -143,3 +138,9 @@ class Batches:
             Candidate(ref=StreamRef(row.stream_kind, row.id), version=row.version, state=row.state)
             for row in rows
         ]
+
+
+def _row(batch: Batch) -> dict[str, object]:
+    """The flag in which an order is kept."""
+    value = msgspec.json.encode(batch).decode()
+    return with_checksum("flag", {"name": _PREFIX + batch.id, "value": value, "by": batch.by, "at": batch.at})

@@ -35,7 +35,11 @@ _versions = msgspec.json.Decoder(Versions)
 
 
 class Proof(msgspec.Struct, frozen=True, array_like=True):
-    """What the chain says about erasable data: ``what`` is "text", "vault" or "erased"; ``digest`` is hex."""
+    """What the chain says beside the event's body; ``digest`` is hex.
+
+    ``what`` is "text" (number ``no``), "vault", "row" (title and search digest, salted by text ``no`` or by the
+    sealed fields where ``no`` is -1), "effect" (an outbox body, ``no`` in its lane) or "erased".
+    """
 
     what: str
     no: int = 0
@@ -153,12 +157,12 @@ def decode_versions(raw: str) -> Versions:
 
 
 def encode_proofs(proofs: Sequence[Proof]) -> bytes:
-    """What the chain says about erasable data, or nothing."""
+    """What the chain says beside the body, or nothing."""
     return _json.encode(proofs) if proofs else b""
 
 
 def decode_proofs(raw: bytes) -> tuple[Proof, ...]:
-    """What the chain says about erasable data.
+    """What the chain says beside the body.
 
     Raises:
         Unreadable: the bytes were changed from outside.

@@ -46,12 +46,15 @@ DIVISION_CODE = re.compile(r"[0-9]{2,12}")
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """What a reader may see: rows of these platforms within these divisions' trees. Empty means nothing.
 
+    ``unit`` narrows it to cases that a unit has a part in; empty narrows nothing.
+
     ``platforms`` are platform ids; ``divisions`` GB/T 2260 codes, whose trailing 00 pairs mean the whole tree
     ("630000" the province, "630100" its capital). ("*",) means all of them.
     """
 
     platforms: tuple[str, ...] = ()
     divisions: tuple[str, ...] = ()
+    unit: str = ""
 
     def __post_init__(self) -> None:
         # The values travel to PostgreSQL in one comma-separated setting each, the divisions as LIKE patterns.
@@ -142,9 +145,14 @@ class Database:
                 await connection.execute(
                     text(
                         "SELECT set_config('liandong.platforms', :platforms, true),"
-                        " set_config('liandong.divisions', :divisions, true)"
+                        " set_config('liandong.divisions', :divisions, true),"
+                        " set_config('liandong.unit', :unit, true)"
                     ),
-                    {"platforms": ",".join(scope.platforms), "divisions": ",".join(scope.patterns())},
+                    {
+                        "platforms": ",".join(scope.platforms),
+                        "divisions": ",".join(scope.patterns()),
+                        "unit": scope.unit,
+                    },
                 )
             yield connection
 

@@ -11,6 +11,7 @@ from sqlalchemy import Update, delete, func, insert, select, tuple_, update
 
 from dispatcher.domain.stream import StreamRef
 from dispatcher.ports import Delivery
+from dispatcher.store.checksums import with_checksum
 from dispatcher.store.codec import Codec
 from dispatcher.store.database import Database
 from dispatcher.store.errors import Unreadable
@@ -210,7 +211,11 @@ class Outbox:
         """Send nothing until `resume`, on any node. A restore does this."""
         async with self._database.writing() as connection:
             await connection.execute(delete(_flag).where(_flag.c.name == PAUSED))
-            await connection.execute(insert(_flag).values(name=PAUSED, value=why, by=by, at=now))
+            await connection.execute(
+                insert(_flag).values(
+                    with_checksum("flag", {"name": PAUSED, "value": why, "by": by, "at": now})
+                )
+            )
 
     async def resume(self) -> None:
         """Send again."""

@@ -19,18 +19,26 @@ MONTHS_AHEAD = 3
 _ALL = "(SELECT current_setting('liandong.scope', true)) = '*'"
 _PLATFORMS = "(SELECT current_setting('liandong.platforms', true))"
 _DIVISIONS = "(SELECT current_setting('liandong.divisions', true))"
-_OWN = f"""{_ALL} OR (
+_UNIT = "coalesce((SELECT current_setting('liandong.unit', true)), '')"
+
+
+def _own(id_: str) -> str:
+    """Rows of the reader's platforms and divisions; a unit's are only those of cases that it has a part in."""
+    return f"""{_ALL} OR (
     ({_PLATFORMS} = '*' OR platform = ANY ((SELECT string_to_array({_PLATFORMS}, ','))::text[]))
     AND division LIKE ANY ((SELECT string_to_array({_DIVISIONS}, ','))::text[])
+    AND ({_UNIT} = '' OR {id_} IN (SELECT party.stream_id FROM party WHERE party.unit = {_UNIT}))
 )"""
 
+
 POLICIES = {
-    "stream": _OWN,
-    "event": _OWN,
-    "deadline": _OWN,
+    "stream": _own("id"),
+    "event": _own("event.stream_id"),
+    "deadline": _own("deadline.stream_id"),
     "outbox": f"{_ALL} OR EXISTS (SELECT 1 FROM stream WHERE stream.id = stream_id)",
     "text": f"{_ALL} OR EXISTS (SELECT 1 FROM stream WHERE stream.id = stream_id)",
     "vault": f"{_ALL} OR EXISTS (SELECT 1 FROM stream WHERE stream.id = stream_id)",
+    "party": f"{_ALL} OR unit = {_UNIT}",
     "vault_key": _ALL,
     "receipt": f"{_ALL} OR EXISTS (SELECT 1 FROM stream WHERE stream.id = stream_id)",
     "inbox": _ALL,
@@ -46,7 +54,7 @@ The settings are read in sub-selects, which PostgreSQL evaluates once for a stat
 
 
 def beyond_tables() -> Iterator[str]:
-    """The statements of the first migration that are not tables and indexes (PostgreSQL)."""
+    """The statements of the migrations that are not tables and indexes (PostgreSQL)."""
     for table in MONTHLY:
         yield f"CREATE TABLE {table}_default PARTITION OF {table} DEFAULT"
         yield from _closed(f"{table}_default")

@@ -56,6 +56,13 @@ def _unnest(columns: Columns, first: int = 1) -> str:
 
 _LOADED = "s.id, s.stream_kind, s.version, s.head, s.last_at, s.state, s.platform, s.division"
 LOCK_STREAMS = f"SELECT {_LOADED} FROM stream s WHERE s.id = ANY($1::uuid[]) ORDER BY s.id FOR UPDATE"
+# The same message may reach two nodes at once, with commands about different streams: the second waits here, in
+# the same round trip and before it locks any stream, and then finds the answer of the first in `ANSWERS`.
+LOCK_MESSAGES_AND_STREAMS = f"""
+SELECT {_LOADED} FROM stream s WHERE s.id = ANY($1::uuid[])
+AND (SELECT count(pg_advisory_xact_lock(m)) FROM unnest($2::bigint[]) AS m) >= 0
+ORDER BY s.id FOR UPDATE
+"""
 ANSWERS = "SELECT message_id, digest, answer, position FROM inbox WHERE message_id = ANY($1::uuid[])"
 CLAIM = f"""
 SELECT {_LOADED} FROM deadline d JOIN stream s ON s.id = d.stream_id
@@ -67,14 +74,11 @@ SELECT stream_id, clock, milestone, due FROM deadline
 WHERE stream_id = ANY($1::uuid[]) AND state IN ('armed', 'repaired') AND due < $2
 ORDER BY due, stream_id, clock, milestone
 """
+_SET_ONCE = ("title", "caller_mac")
 INSERT_STREAMS = f"INSERT INTO stream ({_names(STREAM_COLUMNS)}) SELECT * FROM {_unnest(STREAM_COLUMNS)}"
-_KEPT = ("title", "caller_mac")
 UPDATE_STREAMS = (
     "UPDATE stream s SET "
-    + ", ".join(
-        f'"{name}" = ' + (f'COALESCE(u."{name}", s."{name}")' if name in _KEPT else f'u."{name}"')
-        for name, _ in STREAM_COLUMNS[2:]
-    )
+    + ", ".join(f'"{name}" = u."{name}"' for name, _ in STREAM_COLUMNS[2:] if name not in _SET_ONCE)
     + f" FROM {_unnest(STREAM_COLUMNS)} AS u({_names(STREAM_COLUMNS)}) WHERE s.id = u.id"
 )
 CLEAR_STREAMS = """
@@ -107,8 +111,17 @@ ON CONFLICT (stream_id) DO UPDATE SET master = excluded.master, wrapped = exclud
 ERASE = """
 WITH t AS (DELETE FROM text WHERE stream_id = ANY($1::uuid[])),
 v AS (DELETE FROM vault WHERE stream_id = ANY($1::uuid[])),
-r AS (UPDATE receipt SET address = NULL, reference = '' WHERE stream_id = ANY($1::uuid[]))
+r AS (UPDATE receipt SET address = NULL, reference = '', checksum = NULL WHERE stream_id = ANY($1::uuid[]))
 DELETE FROM vault_key WHERE stream_id = ANY($1::uuid[])
+"""
+# A unit that stays is taken out and put in again in one statement, which a unique index refuses: keep what stays.
+REPLACE_PARTIES = """
+WITH u AS (SELECT * FROM unnest($2::text[], $3::uuid[]) AS u(unit, stream_id)),
+gone AS (
+  DELETE FROM party p WHERE p.stream_id = ANY($1::uuid[])
+  AND NOT EXISTS (SELECT 1 FROM u WHERE u.unit = p.unit AND u.stream_id = p.stream_id)
+)
+INSERT INTO party (unit, stream_id) SELECT unit, stream_id FROM u ON CONFLICT DO NOTHING
 """
 # The last statement of every batch: the counter row is locked from here to the commit, which makes positions
 # gap-free and in commit order, and holds the others for the shortest time.
@@ -122,7 +135,7 @@ e AS (
 ),
 i AS (
   INSERT INTO inbox ({_names(INBOX_COLUMNS)})
-  SELECT u.message_id, u.at, u.digest, u.answer, p.base + u.position
+  SELECT u.message_id, u.at, u.digest, u.answer, greatest(p.base + u.position, 0), u.checksum
   FROM p, {_unnest(INBOX_COLUMNS, 2 + _E)} AS u({_names(INBOX_COLUMNS)})
 )
 SELECT p.base, CASE WHEN $1 > 0 THEN pg_notify('{CHANNEL}', (p.base + $1)::text) END FROM p
@@ -175,6 +188,12 @@ def translated() -> Iterator[None]:
         raise Lost(type(err).__name__) from err
 
 
+def _lock(message: UUID) -> int:
+    """The advisory lock of a message id: its last 64 bits, signed. Two that fall together only wait for each other."""
+    low = message.int & 0xFFFF_FFFF_FFFF_FFFF
+    return low - 2**64 if low >= 2**63 else low
+
+
 async def _keep(_connection: object) -> None:
     """Leave a session's settings as they are between uses; asyncpg's own reset costs a round trip."""
 
@@ -189,7 +208,11 @@ class PostgresTransaction:
 
     async def load(self, streams: Sequence[UUID], messages: Sequence[UUID]) -> Loaded:
         with translated():
-            rows = await self._connection.fetch(LOCK_STREAMS, list(streams)) if streams else ()
+            if messages:
+                locks = sorted({_lock(message) for message in messages})
+                rows = await self._connection.fetch(LOCK_MESSAGES_AND_STREAMS, list(streams), locks)
+            else:
+                rows = await self._connection.fetch(LOCK_STREAMS, list(streams)) if streams else ()
             answers = await self._connection.fetch(ANSWERS, list(messages)) if messages else ()
         return Loaded(
             streams={row[0]: StoredStream(*row) for row in rows},
@@ -222,6 +245,8 @@ class PostgresTransaction:
                 await run(INSERT_OUTBOX, *zip(*rows.outbox, strict=True))
             if rows.texts:
                 await run(INSERT_TEXTS, *zip(*rows.texts, strict=True))
+            if rows.parties:
+                await run(REPLACE_PARTIES, *_parties(rows))
             if rows.sealed:
                 await run(UPSERT_SEALED, *zip(*rows.sealed, strict=True), self._master)
             base: int = await self._connection.fetchval(
@@ -233,6 +258,11 @@ class PostgresTransaction:
             await run("COMMIT")
         self.finished = True
         return base
+
+
+def _parties(rows: Rows) -> tuple[list[UUID], list[str], list[UUID]]:
+    named = [(unit, id_) for id_, units in rows.parties.items() for unit in units]
+    return list(rows.parties), [unit for unit, _ in named], [id_ for _, id_ in named]
 
 
 def _columns(rows: Sequence[tuple[object, ...]], width: int) -> Sequence[Sequence[object]]:

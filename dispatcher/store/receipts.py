@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import RowMapping, delete, func, insert, select, update
 
+from dispatcher.store.checksums import COLUMN, with_checksum
 from dispatcher.store.database import Database
 from dispatcher.store.tables import Table
 
@@ -86,6 +87,7 @@ class Receipts:
         row["reference"], row["name"] = receipt.reference[:200], receipt.name[:100]
         mine = (_receipt.c.key == receipt.key) & (_receipt.c.channel == receipt.channel)
         async with self._database.writing() as connection:
+            row = with_checksum("receipt", row)
             # Only the holder of the notice's claim writes, so nobody comes in between.
             if not (await connection.execute(update(_receipt).where(mine).values(row))).rowcount:
                 await connection.execute(insert(_receipt).values(row))
@@ -129,10 +131,12 @@ class Receipts:
             if settled or known.state is state:
                 return Word(before=known, after=known)
             change = update(_receipt).where(c.key == known.key, c.channel == channel)
-            await connection.execute(change.values(state=state.value, why=why[:_WORDS], at=at))
+            changed = {**row, "state": state.value, "why": why[:_WORDS], "at": at}
+            await connection.execute(change.values(with_checksum("receipt", changed)))
         return Word(before=known, after=msgspec.structs.replace(known, state=state, why=why[:_WORDS], at=at))
 
 
 def receipt_of(row: RowMapping) -> Receipt:
     """The record of a row."""
-    return msgspec.convert({**row, "state": ReceiptState(str(row["state"]))}, Receipt)
+    known = {name: value for name, value in row.items() if name != COLUMN}
+    return msgspec.convert({**known, "state": ReceiptState(str(row["state"]))}, Receipt)

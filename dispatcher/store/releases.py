@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from dispatcher.store.checksums import with_checksum
 from dispatcher.store.database import Database
 from dispatcher.store.errors import Unreadable
 from dispatcher.store.tables import Table
@@ -89,15 +90,18 @@ class Releases:
 
 
 def release_values(release: Release) -> dict[str, object]:
-    """The columns of a release."""
-    return {
-        "digest": release.digest,
-        "kind": release.kind,
-        "content": release.content,
-        "signers": "\n".join(release.signers),
-        "effective_from": release.effective_from,
-        "created": release.created,
-    }
+    """The columns of a release, with their checksum."""
+    return with_checksum(
+        "release",
+        {
+            "digest": release.digest,
+            "kind": release.kind,
+            "content": release.content,
+            "signers": "\n".join(release.signers),
+            "effective_from": release.effective_from,
+            "created": release.created,
+        },
+    )
 
 
 def content_digest(content: bytes) -> str:

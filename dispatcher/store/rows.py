@@ -59,6 +59,7 @@ class Rows:
         "inserts",
         "moved",
         "outbox",
+        "parties",
         "sealed",
         "texts",
         "updates",
@@ -73,9 +74,12 @@ class Rows:
         self.events: list[tuple[object, ...]] = []  # EVENT_COLUMNS without position
         self.deadlines: list[tuple[object, ...]] = []  # DEADLINE_COLUMNS
         self.outbox: list[tuple[object, ...]] = []  # OUTBOX_COLUMNS
-        self.answers: list[tuple[object, ...]] = []  # INBOX_COLUMNS, position relative to the batch
+        self.answers: list[
+            tuple[object, ...]
+        ] = []  # INBOX_COLUMNS, position relative to the batch, or NO_EVENT
         self.texts: list[tuple[object, ...]] = []  # stream_id, no, field, words, salt
         self.sealed: list[tuple[UUID, bytes, bytes]] = []  # stream_id, sealed, wrapped
+        self.parties: dict[UUID, tuple[str, ...]] = {}  # stream_id → its units, replacing those before
 
     @property
     def empty(self) -> bool:
@@ -155,8 +159,10 @@ INBOX_COLUMNS = (
     ("digest", "bytea"),
     ("answer", "bytea"),
     ("position", "bigint"),
+    ("checksum", "bytea"),
 )
-
+NO_EVENT = -(2**62)
+"""In place of a relative position: the command recorded no event, and 0 is stored."""
 
 Observe = Callable[["BatchSeen"], None]
 

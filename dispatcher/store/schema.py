@@ -15,7 +15,7 @@ from dispatcher.store.errors import SchemaTooNew, SchemaTooOld
 if TYPE_CHECKING:
     from alembic.config import Config
 
-KNOWN = ("0001", "0002", "0003")
+KNOWN = ("0001", "0002", "0003", "0004")
 """All revisions, oldest first. Kept here so that a start need not load Alembic; a test compares."""
 
 EXPECTED = KNOWN[-1]
@@ -25,7 +25,7 @@ _LOCK = 0x6C69616E
 async def current(database: Database) -> str:
     """The revision found in the database; empty where there is none yet."""
     async with database.looking() as connection:
-        return await connection.run_sync(_current)
+        return await connection.run_sync(current_of)
 
 
 async def check(database: Database, now: datetime) -> None:
@@ -51,18 +51,24 @@ async def upgrade(database: Database, now: datetime) -> str:
         SchemaTooNew: upgraded by a newer Liandong.
     """
     async with database.writing() as connection:
-        before = await connection.run_sync(_upgrade)
+        before = await connection.run_sync(raise_to, EXPECTED)
     await partitions.ensure_months(database, now)
     return before
 
 
-def _current(connection: Connection) -> str:
+def current_of(connection: Connection) -> str:
+    """The revision found, on a connection of one's own."""
     if not inspect(connection).has_table("alembic_version"):
         return ""
     return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")
 
 
-def _upgrade(connection: Connection) -> str:
+def raise_to(connection: Connection, revision: str) -> str:
+    """Bring the database to a known revision within the connection's transaction; returns the one it had before.
+
+    Raises:
+        SchemaTooNew: upgraded by a newer Liandong.
+    """
     from alembic import command
 
     if connection.dialect.name == "postgresql":
@@ -71,10 +77,10 @@ def _upgrade(connection: Connection) -> str:
         connection.execute(text("SET LOCAL lock_timeout = 0"))
         connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-    found = _current(connection)
+    found = current_of(connection)
     if found and found not in KNOWN:
         raise SchemaTooNew(found, EXPECTED)
-    command.upgrade(config(connection), EXPECTED)
+    command.upgrade(config(connection), revision)
     return found
 
 

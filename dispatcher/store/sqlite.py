@@ -103,16 +103,11 @@ CLAIM = """
 SELECT stream_id, clock, milestone, due FROM deadline
 WHERE state IN ('armed', 'repaired') AND due < ? ORDER BY due, stream_id, clock, milestone LIMIT ?
 """
-_KEPT = ("title", "caller_mac")
+# The last two, title and caller_mac, are set once, with the stream.
 UPDATE_STREAM = (
-    "UPDATE stream SET "
-    + ", ".join(
-        f'"{name}" = ' + (f'COALESCE(?, "{name}")' if name in _KEPT else "?")
-        for name, _ in STREAM_COLUMNS[2:]
-    )
-    + " WHERE id = ?"
+    "UPDATE stream SET " + ", ".join(f'"{name}" = ?' for name, _ in STREAM_COLUMNS[2:-2]) + " WHERE id = ?"
 )
-CLEAR_RECEIPTS = "UPDATE receipt SET address = NULL, reference = '' WHERE stream_id = ?"
+CLEAR_RECEIPTS = "UPDATE receipt SET address = NULL, reference = '', checksum = NULL WHERE stream_id = ?"
 CLEAR_STREAM = "UPDATE stream SET title = NULL, caller_mac = NULL, erased = ?2 WHERE id = ?1"
 MOVE_DEADLINES = "UPDATE deadline SET platform = ?2, division = ?3 WHERE stream_id = ?1"
 _TEXT = (("stream_id", "uuid"), ("no", "int"), ("field", "text"), ("words", "text"), ("salt", "bytea"))
@@ -124,6 +119,7 @@ DEADLINES = Table(
 )
 OUTBOX = Table("outbox", OUTBOX_COLUMNS)
 TEXTS = Table("text", _TEXT)
+PARTIES = Table("party", (("unit", "text"), ("stream_id", "uuid")))
 VAULT = Table("vault", _VAULT, _replacing(_VAULT, "stream_id"))
 KEYS = Table("vault_key", _KEY, _replacing(_KEY, "stream_id"))
 EVENTS = Table("event", (("position", "bigint"), *EVENT_COLUMNS))
@@ -248,11 +244,14 @@ def _commit(c: sqlite3.Connection, rows: Rows, master: str) -> int:
     c.executemany(CLEAR_RECEIPTS, [(id_.hex,) for id_ in rows.erased])
     STREAMS.write(c, STREAMS.plain(rows.inserts, times))
     c.executemany(CLEAR_STREAM, [(id_.hex, stored(at)) for id_, at in rows.clears])
-    c.executemany(UPDATE_STREAM, [[*row[2:], row[0]] for row in STREAMS.plain(rows.updates, times)])
+    c.executemany(UPDATE_STREAM, [[*row[2:-2], row[0]] for row in STREAMS.plain(rows.updates, times)])
     c.executemany(MOVE_DEADLINES, [(id_.hex, *scope) for id_, *scope in rows.moved])
     DEADLINES.write(c, DEADLINES.plain(rows.deadlines, times))
     OUTBOX.write(c, OUTBOX.plain(rows.outbox, times))
     TEXTS.write(c, TEXTS.plain(rows.texts, times))
+    for id_, units in rows.parties.items():
+        c.execute("DELETE FROM party WHERE stream_id = ?", (id_.hex,))
+        PARTIES.write(c, [(unit, id_.hex) for unit in units])
     VAULT.write(c, [(id_.hex, sealed) for id_, sealed, _ in rows.sealed])
     KEYS.write(c, [(id_.hex, master, wrapped) for id_, _, wrapped in rows.sealed])
     count = len(rows.events)
@@ -261,7 +260,8 @@ def _commit(c: sqlite3.Connection, rows: Rows, master: str) -> int:
     ).fetchone()
     base: int = last - count
     EVENTS.write(c, EVENTS.plain(((base + n, *row) for n, row in enumerate(rows.events, 1)), times))
-    INBOX.write(c, INBOX.plain(((*row[:4], base + int(str(row[4]))) for row in rows.answers), times))
+    answers = ((*row[:4], max(base + int(str(row[4])), 0), row[5]) for row in rows.answers)
+    INBOX.write(c, INBOX.plain(answers, times))
     c.execute("COMMIT")
     return base
 

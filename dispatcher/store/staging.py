@@ -6,7 +6,7 @@ No I/O here. A command is staged completely or not at all, so that one bad comma
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
@@ -27,10 +27,11 @@ from dispatcher.domain.stream import (
     Versions,
 )
 from dispatcher.store import codec
+from dispatcher.store.checksums import answer_checksum, utc_text
 from dispatcher.store.engine import Again
 from dispatcher.store.errors import Failed, Unreadable
-from dispatcher.store.rows import DueRow, Loaded, Rows, StoredStream
-from dispatcher.store.vault import Vault, new_salt, sealed_digest, text_digest
+from dispatcher.store.rows import NO_EVENT, DueRow, Loaded, Rows, StoredStream
+from dispatcher.store.vault import Vault, effect_digest, new_salt, row_digest, sealed_digest, text_digest
 
 log = logging.getLogger(__name__)
 
@@ -76,13 +77,14 @@ class _Working:
 class _Touched:
     """A stream while one change is being encoded; `apply` makes it so."""
 
-    __slots__ = ("head", "proofs", "raw", "row", "state", "version", "work")
+    __slots__ = ("head", "last", "proofs", "raw", "row", "state", "version", "work")
 
     def __init__(self, work: _Working, state: msgspec.Struct, row: StreamRow) -> None:
         self.work = work
         self.state = state
         self.row = row
         self.version = work.version
+        self.last = work.version  # the version after all events of the change
         self.head = work.head
         self.raw = b""
         self.proofs: list[codec.Proof] = []
@@ -133,6 +135,8 @@ class Staging:
         self._events: list[tuple[object, ...]] = []
         self._outbox: list[tuple[object, ...]] = []
         self._answers: list[tuple[object, ...]] = []
+        self._now_text = utc_text(now)
+        self._parties: dict[UUID, tuple[str, ...]] = {}
         self._here: dict[UUID, tuple[bytes, bytes, int]] = {}
         self._versions: dict[Versions, str] = {}
 
@@ -153,9 +157,19 @@ class Staging:
             if here[0] != digest:
                 raise _reused(sent)
             return Repeated(answer=here[1], ordinal=here[2])
+        before_it = len(self._events)
         staged = self._guarded(sent)
         self._here[sent.message_id] = (digest, staged.answer, staged.ordinal)
-        self._answers.append((sent.message_id, self._now, digest, staged.answer, staged.ordinal))
+        self._answers.append(
+            (
+                sent.message_id,
+                self._now,
+                digest,
+                staged.answer,
+                staged.ordinal if staged.ordinal > before_it else NO_EVENT,
+                answer_checksum(sent.message_id, self._now_text, digest, staged.answer),
+            )
+        )
         return staged
 
     def expiry(self, due: DueRow) -> Submission | None:
@@ -222,6 +236,7 @@ class Staging:
         rows.texts = list(self._texts.values())
         rows.sealed = list(self._sealed.values())
         rows.erased = list(self._erased)
+        rows.parties = self._parties
         # In id order, like the locks: two nodes that insert the same streams must not wait crosswise.
         for _, work in sorted(self._streams.items()):
             ref, row = work.ref, work.row
@@ -338,12 +353,15 @@ class Staging:
             sealing = self._vault.seal(secret.ref.id, secret.plain)
             sealed[secret.ref.id.int] = (secret.ref.id, sealing.sealed, sealing.wrapped)
             proofs.append(codec.Proof("vault", 0, sealed_digest(sealing.sealed)))
-        events = [self._event(recorded, touched, sent, at) for recorded in change.events]
-        for touch in touched.values():
-            touch.raw = codec.encode_state(touch.state)
         if len(change.effects) >= EFFECTS_PER_VERSION:
             raise Failed(f"{len(change.effects)} effects in one command; {EFFECTS_PER_VERSION - 1} at most")
         outbox = [_letter(planned, place, touched, at) for place, planned in enumerate(change.effects)]
+        for touch in touched.values():
+            if touch.row.title is not None or touch.row.caller_mac is not None:
+                touch.proofs.append(_row_proof(touch, texts.values(), sealed.get(touch.work.ref.id.int)))
+        events = [self._event(recorded, touched, sent, at) for recorded in change.events]
+        for touch in touched.values():
+            touch.raw = codec.encode_state(touch.state)
         deadlines: dict[tuple[int, str, str], tuple[object, ...]] = {}
         for change_ in change.deadlines:
             touch = _of(touched, change_.ref, "deadline")
@@ -372,6 +390,8 @@ class Staging:
         self._events += events
         self._outbox += outbox
         self._deadlines.update(deadlines)
+        for ref, units in change.parties.items():
+            self._parties[ref.id] = units
 
     def _touched(self, change: Change, named: Sequence[StreamRef]) -> dict[int, _Touched]:
         """The streams a change touches. A product that breaks its promises is a fault of ours; say which one."""
@@ -379,6 +399,7 @@ class Staging:
         for recorded in change.events:
             ref = recorded.ref
             if ref.id.int in touched:
+                touched[ref.id.int].last += 1
                 continue
             if ref not in named:
                 raise Failed(f"the decision changed {ref.kind} {ref.id}, which its command does not name")
@@ -390,7 +411,8 @@ class Staging:
             ):
                 # PostgreSQL cannot store it; what one engine refuses, the other refuses too.
                 raise Failed(f"the row of {ref.kind} {ref.id} contains U+0000")
-            touched[ref.id.int] = _Touched(self._streams[ref.id.int], state, row)
+            touch = touched[ref.id.int] = _Touched(self._streams[ref.id.int], state, row)
+            touch.last += 1
         return touched
 
     def _event(
@@ -457,12 +479,32 @@ def _of(touched: dict[int, _Touched], ref: StreamRef, what: str) -> _Touched:
     return touch
 
 
+def _row_proof(
+    touch: _Touched, texts: Iterable[tuple[object, ...]], sealed: tuple[UUID, bytes, bytes] | None
+) -> codec.Proof:
+    """The digest of title and search digest, salted by what is erased together with them."""
+    ref, row = touch.work.ref, touch.row
+    if touch.work.version:
+        raise Failed(f"title and search digest of {ref.kind} {ref.id} are set with its first event only")
+    for stream_id, no, _, _, salt in texts:
+        if stream_id == ref.id:
+            assert isinstance(no, int)
+            assert isinstance(salt, bytes)
+            return codec.Proof("row", no, row_digest(ref.id, row.title, row.caller_mac, salt))
+    if sealed is None:
+        raise Failed(f"title or search digest of {ref.kind} {ref.id} without a text or sealed field")
+    return codec.Proof("row", -1, row_digest(ref.id, row.title, row.caller_mac, sealed[1]))
+
+
 def _letter(planned: Planned, place: int, touched: dict[int, _Touched], at: datetime) -> tuple[object, ...]:
-    """The outbox row of an effect."""
+    """The outbox row of an effect; the chain gets its digest."""
     ref = planned.ref
-    no = _of(touched, ref, "effect").version * EFFECTS_PER_VERSION + place
+    touch = _of(touched, ref, "effect")
+    no = touch.last * EFFECTS_PER_VERSION + place
     receiver = planned.effect.receiver()
     not_before = planned.not_before
+    body = codec.encode(planned.effect)
+    touch.proofs.append(codec.Proof("effect", no, effect_digest(body)))
     return (
         uuid5(ref.id, f"effect/{no}"),
         at,
@@ -472,7 +514,7 @@ def _letter(planned: Planned, place: int, touched: dict[int, _Touched], at: date
         ref.id,
         receiver,
         codec.kind_of(type(planned.effect)),
-        codec.encode(planned.effect),
+        body,
         "ready",
         0,
         at if not_before is None or not_before < at else not_before,
@@ -482,7 +524,7 @@ def _letter(planned: Planned, place: int, touched: dict[int, _Touched], at: date
 
 def _check_nothing(change: Change) -> None:
     """Without an event there is nothing to hang anything on."""
-    if change.deadlines or change.effects or change.texts or change.sealed or change.erased:
+    if change.deadlines or change.effects or change.texts or change.sealed or change.erased or change.parties:
         raise Failed("the decision plans consequences without any event")
 
 

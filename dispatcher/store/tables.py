@@ -75,7 +75,7 @@ class Streams(Table, table=True):
     """One row for each stream: its folded state, and columns for lists and filters (`StreamRow`).
 
     ``head`` is the hash of the last event; ``erased`` the instant its personal data were destroyed.
-    ``title`` and ``caller_mac`` are erasable and not part of the log.
+    ``title`` and ``caller_mac`` are erasable and set with the first event, which holds their salted digest.
     """
 
     __tablename__ = "stream"
@@ -110,6 +110,12 @@ class Streams(Table, table=True):
             sqlite_where=text("caller_mac IS NOT NULL"),
         ),
         Index("ix_stream_received", "received", "id"),
+        Index(
+            "ix_stream_erased",
+            "erased",
+            postgresql_where=text("erased IS NOT NULL"),
+            sqlite_where=text("erased IS NOT NULL"),
+        ),
         Index(
             "ix_stream_division",
             "division",
@@ -280,10 +286,15 @@ class Receipts(Table, table=True):
     at: datetime = _at()
     sent_at: datetime | None = _at(nullable=True)
     until: datetime | None = _at(nullable=True)
+    checksum: bytes | None = _bytes(nullable=True)
 
 
 class Inbox(Table, table=True):
-    """Message ids that were taken, with what was answered. Kept for 30 days at least."""
+    """Message ids that were taken, with what was answered. Kept for 30 days at least.
+
+    ``position`` is that of the command's last event, 0 where it had none. ``checksum`` is None in rows from before
+    revision 0004.
+    """
 
     __tablename__ = "inbox"
     __table_args__ = ({"postgresql_partition_by": "RANGE (at)"},)
@@ -293,6 +304,19 @@ class Inbox(Table, table=True):
     digest: bytes = _bytes()
     answer: bytes = _bytes()
     position: int = _big()
+    checksum: bytes | None = _bytes(nullable=True)
+
+
+class Parties(Table, table=True):
+    """The units that have a part in a stream: lead, co-handlers, those offered a claim, tiers below the lead.
+
+    Derived from the state, so that a unit finds its cases in lists.
+    """
+
+    __tablename__ = "party"
+
+    unit: str = _word(primary_key=True)
+    stream_id: UUID = _id(primary_key=True, index=True)
 
 
 class Texts(Table, table=True):
@@ -343,6 +367,7 @@ class NumberBlocks(Table, table=True):
     platform: str = _word(primary_key=True)
     year: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     next: int = _big()
+    checksum: bytes | None = _bytes(nullable=True)
 
 
 class Leases(Table, table=True):
@@ -367,6 +392,7 @@ class Releases(Table, table=True):
     signers: str = _word()
     effective_from: datetime = _at()
     created: datetime = _at()
+    checksum: bytes | None = _bytes(nullable=True)
 
 
 class Accounts(Table, table=True):
@@ -383,6 +409,7 @@ class Accounts(Table, table=True):
     division: str = _word()
     created: datetime = _at()
     disabled: datetime | None = _at(nullable=True)
+    checksum: bytes | None = _bytes(nullable=True)
 
 
 class Tokens(Table, table=True):
@@ -396,6 +423,7 @@ class Tokens(Table, table=True):
     created: datetime = _at()
     expires: datetime | None = _at(nullable=True)
     revoked: datetime | None = _at(nullable=True)
+    checksum: bytes | None = _bytes(nullable=True)
 
 
 class Expectations(Table, table=True):
@@ -450,3 +478,4 @@ class Flags(Table, table=True):
     value: str = _word()
     by: str = _word()
     at: datetime = _at()
+    checksum: bytes | None = _bytes(nullable=True)

@@ -155,6 +155,17 @@ def text_digest(stream_id: UUID, no: int, field: str, words: str, salt: bytes) -
     ).hex()
 
 
+def row_digest(stream_id: UUID, title: str | None, caller_mac: bytes | None, salt: bytes) -> str:
+    """The salted digest of a stream row's erasable columns, as the chain holds it."""
+    said = b"-" if title is None else b"+%d:%s" % (len(title), title.encode())
+    return hmac.digest(salt, b"%s|row|%s|%s" % (stream_id.bytes, said, caller_mac or b""), "sha256").hex()
+
+
+def effect_digest(body: bytes) -> str:
+    """The digest of an outbox body, as the chain holds it. Effects hold no personal data, so it needs no salt."""
+    return hashlib.sha256(body).hexdigest()
+
+
 def sealed_digest(sealed: bytes) -> str:
     """The digest of sealed fields, as the chain holds it: of the ciphertext, so it can be proved without keys."""
     return hashlib.sha256(sealed).hexdigest()

@@ -1,7 +1,7 @@
 """Who looks: what a viewer may see, as conditions of a query and as the scope of its database session.
 
-Isolation holds three times: every question adds its own conditions, on PostgreSQL row-level security adds the
-platforms and divisions again from the session's scope, and each row found is held against `authority.sees`, which
+Isolation holds three times: every question adds its own conditions, on PostgreSQL row-level security adds
+platforms, divisions and unit again from the session's scope, and each row found is held against `authority.sees`, which
 also knows what no column says (whom a case complains of). SQLite has the first and the last.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, or_, true
+from sqlalchemy import ColumnElement, and_, false, or_, select, true
 from sqlmodel import col
 
 from dispatcher.domain import authority
@@ -18,7 +18,7 @@ from dispatcher.domain.case import Case
 from dispatcher.domain.library import Library
 from dispatcher.domain.stream import Actor, Role
 from dispatcher.store.database import EVERYTHING, Database, Scope, tree_prefix
-from dispatcher.store.tables import Streams
+from dispatcher.store.tables import Parties, Streams
 
 REGIONAL = frozenset({Role.AUDIT_ADMIN, Role.SECURITY_ADMIN})
 """Roles that see every platform of their division."""
@@ -41,12 +41,12 @@ class Viewer:
         return authority.sees(self.actor, case, self.library())
 
     def streams(self) -> ColumnElement[bool]:
-        """The condition on stream rows: cases in scope; a unit's are those it leads or holds."""
+        """The condition on stream rows: cases in scope; a unit's are those it has a part in (leads, holds, helps
+        with, was offered, or has replied to)."""
         conditions = [col(Streams.stream_kind) == "case", self.within(Streams)]
         if self.actor.unit:
-            conditions.append(
-                or_(col(Streams.unit) == self.actor.unit, col(Streams.holder) == self.actor.unit)
-            )
+            mine = select(col(Parties.stream_id)).where(col(Parties.unit) == self.actor.unit)
+            conditions.append(col(Streams.id).in_(mine))
         return and_(*conditions)
 
     def within(self, table: Any) -> ColumnElement[bool]:
@@ -85,12 +85,14 @@ def within(scope: Scope, table: Any) -> ColumnElement[bool]:
 def scope_of(actor: Actor, library: Library) -> Scope:
     """The platforms and divisions an actor may look into (`authority.sees`, as far as columns can say it).
 
-    Units: everything, narrowed to their own cases by `Viewer.streams`. Audit and security administrators: every
+    Units: the cases they have a part in. Audit and security administrators: every
     platform of their division. Everybody else: their platform, and those of the same line below it. An account bound
     to nothing sees nothing.
     """
-    if Role.SYSTEM in actor.roles or actor.unit:
+    if Role.SYSTEM in actor.roles:
         return Scope(platforms=(EVERYTHING,), divisions=(EVERYTHING,))
+    if actor.unit:
+        return Scope(platforms=(EVERYTHING,), divisions=(EVERYTHING,), unit=actor.unit)
     if REGIONAL.intersection(actor.roles):
         if authority.within(library.home, actor.division):
             return Scope(platforms=(EVERYTHING,), divisions=(EVERYTHING,))

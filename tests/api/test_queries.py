@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from dispatcher.domain.stream import Actor
 from tests.api import people
 from tests.api.conftest import Api
 
@@ -252,3 +253,38 @@ async def test_an_instant_beyond_the_calendar_is_refused_in_words(api: Api, at: 
     answered = await api.ask("GET", f"/cases?received_from={at}", people.agent())
 
     assert (answered.status, answered.json["field"]) == (422, "received_from")
+
+
+async def test_every_unit_that_has_a_part_in_a_case_finds_it_in_its_list(api: Api) -> None:
+    """Lead, co-handler, a unit offered a claim, a lower tier, also after it replied; nobody else."""
+    huangzhong = people.library().places.best("湟中区", "")
+    bureau = people.unit_of("urban-management", huangzhong)
+    tree = people.library().organisation
+    section = tree.children(bureau)[0].code
+    helper, claimer = people.unit_of("housing", huangzhong), people.unit_of("water-supply", huangzhong)
+    sent = {"words": "湟中区人行道上的路灯不亮", "division": huangzhong}
+    assigned = (await api.ask("POST", "/calls", people.agent(), json=sent)).json["case"]
+    offered = (await api.ask("POST", "/calls", people.agent(), json={**sent, "words": "井盖没有了"})).json[
+        "case"
+    ]
+
+    async def told(case: str, name: str, actor: Actor, **fields: Any) -> None:
+        answered = await api.ask("POST", f"/cases/{case}/{name}", actor, json=fields)
+        assert answered.status == 200, answered.json
+
+    async def listed(unit: str, question: str = "/cases") -> set[str]:
+        return {row["id"] for row in (await api.ask("GET", question, people.clerk(unit))).json["cases"]}
+
+    await told(offered, "offer-claim", people.agent(), units=[claimer, bureau])
+    await told(assigned, "assign-case", people.agent(), lead=bureau, co=[helper])
+    await told(assigned, "sign-for", people.clerk(bureau))
+    await told(assigned, "sub-assign", people.clerk(bureau), unit=section, words="第3项")
+    await told(assigned, "sign-for", people.clerk(section))
+    await told(assigned, "reply-case", people.clerk(section), words="已更换灯泡", result="solved")
+
+    assert await listed(bureau) == {assigned, offered}
+    assert await listed(section) == await listed(helper) == {assigned}
+    assert await listed(claimer) == {offered}
+    assert await listed(people.unit_of("heating")) == set()
+    await told(offered, "claim-case", people.clerk(claimer), unit=claimer)
+    assert await listed(bureau) == {assigned}

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from dispatcher.store import backup as kept
+from dispatcher.store import schema
 from dispatcher.store.backup import BadBackup, Manifest, NotEmpty
 from dispatcher.store.database import Database
 from dispatcher.store.outbox import Outbox
@@ -62,7 +63,15 @@ async def saved(database: Database, place: Path) -> Manifest:
 
 
 async def restored(database: Database, place: Path) -> Verified:
-    return await kept.restore(database, place / "all.zip", place / "keys.zip", Jars(), CODEC, now=START + DAY)
+    return await kept.restore(
+        database,
+        place / "all.zip",
+        place / "keys.zip",
+        Jars(),
+        CODEC,
+        vault=Vault(bytes(range(32))),
+        now=START + DAY,
+    )
 
 
 async def test_a_backup_made_while_writing_restores_to_a_proved_whole(
@@ -203,3 +212,30 @@ async def test_what_has_reached_its_end_is_listed_and_erased(
         "stream": 1,
     }
     assert (await verify(database, Jars(), CODEC)).good
+
+
+@pytest.mark.parametrize("used", ["never used", "upgraded already"])
+async def test_a_backup_of_an_older_schema_is_restored_and_upgraded(
+    other: Database, vault: Vault, clock: ManualClock, tmp_path: Path, used: str
+) -> None:
+    """The sample was made by the Liandong of revision 0001: no checksums, no proofs of titles and effects."""
+    samples = Path(__file__).parent / "samples"
+    shutil.copy(samples / "revision-0001.backup", tmp_path / "all.zip")
+    shutil.copy(samples / "revision-0001.keys", tmp_path / "keys.zip")
+    if used == "upgraded already":
+        await schema.upgrade(other, START)
+
+    proof = await restored(other, tmp_path)
+
+    assert proof.faults == ()
+    assert (proof.position, proof.streams, proof.erased) == (13, 4, 1)
+    assert proof.unproved > 12
+    async with Writer(other, Jars(), clock, vault) as node:
+        assert (await node.submit(sent(PutCoin(ref=jar("j0"), coins=500), "p0"))).repeated
+        await node.submit(sent(PutCoin(ref=jar("j0"), coins=500), "fresh"))
+    report = await verify(other, Jars(), CODEC, vault=vault)
+    assert (report.faults, report.unproved) == ((), proof.unproved)
+    async with other.looking() as connection:
+        (checked,) = (await connection.execute(text("SELECT count(checksum) FROM account"))).one()
+    assert checked == 1
+    await other.close()

@@ -18,7 +18,7 @@ from dispatcher.store.tables import Table
 from dispatcher.store.vault import Vault
 from dispatcher.store.verify import verify
 from dispatcher.store.writer import Writer
-from tests.support.aggregate import CODEC, START, Jars, ManualClock, OpenJar, jar, sent
+from tests.support.aggregate import CODEC, START, Jars, ManualClock, OpenJar, ShareJar, jar, sent
 from tests.support.databases import MADE_FOR, Cluster
 
 CATALOGUE = """
@@ -225,6 +225,26 @@ async def counts(database: Database, scope: Scope) -> list[int]:
 )
 async def test_a_reader_sees_its_scope_and_nothing_else(filled: Database, scope: Scope, streams: int) -> None:
     assert await counts(filled, scope) == [streams] * len(SEEN)
+
+
+@pytest.mark.postgres
+async def test_a_unit_sees_the_streams_it_has_a_part_in_and_no_other_units_part(
+    filled: Database, clock: ManualClock, vault: Vault
+) -> None:
+    async with Writer(filled, Jars(), clock, vault) as writer:
+        await writer.submit(sent(ShareJar(ref=jar("j0"), units=("unit-a", "unit-b")), "s0"))
+        await writer.submit(sent(ShareJar(ref=jar("j3"), units=("unit-a",)), "s3"))
+        await writer.submit(sent(ShareJar(ref=jar("j3"), units=("unit-b",)), "s4"))
+
+    def unit(code: str) -> Scope:
+        return Scope(platforms=("*",), divisions=("*",), unit=code)
+
+    assert await counts(filled, unit("unit-a")) == [1] * len(SEEN)
+    assert await counts(filled, unit("unit-b")) == [2] * len(SEEN)
+    assert await counts(filled, unit("unit-c")) == [0] * len(SEEN)
+    async with filled.reading(unit("unit-a")) as connection:
+        parts = (await connection.execute(text("SELECT unit FROM party"))).scalars().all()
+    assert parts == ["unit-a"]
 
 
 @pytest.mark.postgres

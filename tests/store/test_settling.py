@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from dispatcher.domain.errors import Refused
+from dispatcher.domain.errors import KeyReused, Refused
+from dispatcher.ports import Outcome
 from dispatcher.store.database import Database
 from dispatcher.store.vault import Vault
 from dispatcher.store.verify import verify
@@ -253,3 +254,28 @@ async def test_a_frozen_node_does_not_keep_due_rows_from_the_others(
 
             assert settled.fired == 5
         assert (await writer.settle_due(clock.now())).fired == 1
+
+
+@pytest.mark.postgres
+async def test_one_message_at_two_nodes_about_different_streams_is_carried_out_once(
+    postgres_database: Database, clock: ManualClock, vault: Vault
+) -> None:
+    async with (
+        Writer(postgres_database, Jars(), clock, vault) as one,
+        Writer(postgres_database, Jars(), clock, vault) as two,
+    ):
+        await asyncio.gather(*(one.submit(sent(OpenJar(ref=jar(f"j{n}")), f"o{n}")) for n in range(2)))
+        outcomes = await asyncio.gather(
+            *(
+                node.submit(sent(PutCoin(ref=jar(f"j{n}")), f"twin{m}"))
+                for m in range(60)
+                for n, node in enumerate((one, two))
+            ),
+            return_exceptions=True,
+        )
+
+    done = [isinstance(outcome, Outcome) for outcome in outcomes]
+    assert [done[m] + done[m + 1] for m in range(0, 120, 2)] == [1] * 60
+    assert {type(outcome) for outcome in outcomes} == {Outcome, KeyReused}
+    report = await verify(postgres_database, Jars(), CODEC)
+    assert (report.events, report.faults) == (62, ())

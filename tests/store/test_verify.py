@@ -14,10 +14,11 @@ from sqlalchemy import select, text
 from dispatcher.store import codec
 from dispatcher.store.database import Database
 from dispatcher.store.errors import Unreadable
+from dispatcher.store.findings import Fault
 from dispatcher.store.merkle import anchor, read_anchors, write_anchor
 from dispatcher.store.tables import Table
 from dispatcher.store.vault import Vault
-from dispatcher.store.verify import Fault, Verified, verify
+from dispatcher.store.verify import Verified, verify
 from dispatcher.store.writer import Writer
 from tests.support.aggregate import (
     CODEC,

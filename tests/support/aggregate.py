@@ -110,6 +110,16 @@ class WriteNote(Command, frozen=True, kw_only=True):
         return (self.ref,)
 
 
+class ShareJar(Command, frozen=True, kw_only=True):
+    """Units beside the jar's own may use it; they replace those before."""
+
+    ref: StreamRef
+    units: tuple[str, ...]
+
+    def streams(self) -> tuple[StreamRef, ...]:
+        return (self.ref,)
+
+
 class ForgetJar(Command, frozen=True, kw_only=True):
     ref: StreamRef
 
@@ -172,6 +182,10 @@ class NoteWritten(Event, frozen=True, kw_only=True, tag="note-written.1"):
     no: int
 
 
+class JarShared(Event, frozen=True, kw_only=True, tag="jar-shared.1"):
+    units: tuple[str, ...]
+
+
 class JarForgotten(Event, frozen=True, kw_only=True, tag="jar-forgotten.1"):
     pass
 
@@ -192,6 +206,7 @@ EVENTS: tuple[type[Event], ...] = (
     JarCarried,
     JarEmptied,
     NoteWritten,
+    JarShared,
     JarForgotten,
     Rang,
     NumberSpoilt,
@@ -229,6 +244,7 @@ class Jar(msgspec.Struct, frozen=True, kw_only=True):
     open: bool = True
     armed: frozenset[str] = frozenset()
     rang: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
 
 
 class Jars:
@@ -284,6 +300,9 @@ class Jars:
                 no = _there(states, ref).notes + 1
                 happened.append((ref, NoteWritten(no=no)))
                 texts.append(Text(ref=ref, no=no, field="note", words=words))
+            case ShareJar(ref=ref, units=units):
+                _there(states, ref)
+                happened.append((ref, JarShared(units=units)))
             case ForgetJar(ref=ref):
                 _there(states, ref)
                 happened.append((ref, JarForgotten()))
@@ -353,6 +372,11 @@ class Jars:
             texts=tuple(texts),
             sealed=tuple(sealed),
             erased=tuple(erased),
+            parties={
+                ref: self.parties(state)
+                for ref, state in after.items()
+                if self.parties(state) != (() if (was := states[ref]) is None else self.parties(was))
+            },
             answer=answer,
         )
 
@@ -388,6 +412,8 @@ class Jars:
                 return replace(jar_, coins=0, open=False, armed=frozenset())
             case NoteWritten(no=no):
                 return replace(jar_, notes=no)
+            case JarShared(units=units):
+                return replace(jar_, units=units)
             case JarForgotten():
                 return jar_
             case Rang():
@@ -406,8 +432,12 @@ class Jars:
             stage="open" if jar_.open else "emptied",
             open=jar_.open,
             number=jar_.number,
+            received=jar_.seal_by if jar_.units else None,
             due=jar_.seal_by,
         )
+
+    def parties(self, state: msgspec.Struct) -> tuple[str, ...]:
+        return _jar(state).units
 
     def deadlines(
         self, before: msgspec.Struct | None, event: Event, after: msgspec.Struct, ref: StreamRef, at: datetime
