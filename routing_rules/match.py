@@ -52,9 +52,7 @@ def rule(
     rival: Alternative | None = None
     rows = rows[first + 1 :]
     if not winner.verdict.decides:
-        rows = [row for row in rows if facts.meet(row)]
-        if rows:
-            winner, rival = _winner([winner, *rows], facts)
+        winner, rival = _winner(winner, rows, facts)
     return _ruling(text, facts, book, winner, rival, _also(winner.verdict, rows, facts), line, hints)
 
 
@@ -123,12 +121,19 @@ def _first(rows: list[Alternative], facts: Facts) -> int | None:
     return None
 
 
-def _winner(held: list[Alternative], facts: Facts) -> tuple[Alternative, Alternative | None]:
-    """The first, or among ordinary ones that of which the text speaks most; and the best of another item.
+def _winner(
+    first: Alternative, rows: list[Alternative], facts: Facts
+) -> tuple[Alternative, Alternative | None]:
+    """The first that holds, or among ordinary ones that of which the text speaks most; and the best of another item.
 
     Those that speak alone are silent when something ordinary speaks loudly enough: a single noun of place
     hardly does.
     """
+    if first.verdict.tier != "ordinary" and not first.item.alone:
+        rival = _rival(first, rows, facts)
+        if rival is None or not rival.item.alone:
+            return first, rival
+    held = [first, *(row for row in rows if facts.meet(row))]
     weights: dict[int, float] = {}
     if any(row.item.alone for row in held):
         loudest = max(
@@ -143,6 +148,18 @@ def _winner(held: list[Alternative], facts: Facts) -> tuple[Alternative, Alterna
         if row.item is not first.item:
             return first, row
     return first, None
+
+
+def _rival(first: Alternative, rows: list[Alternative], facts: Facts) -> Alternative | None:
+    """The next that holds for another item. One of a later tier only matters where it names the unit complained of."""
+    tier = first.verdict.tier
+    any_tier = first.item.about == "unit"
+    for row in rows:
+        if row.verdict.tier != tier and not any_tier:
+            return None
+        if row.item is not first.item and facts.meet(row):
+            return row
+    return None
 
 
 def _also(verdict: Verdict, rows: list[Alternative], facts: Facts) -> tuple[str, ...]:
