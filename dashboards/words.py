@@ -66,6 +66,7 @@ CLOCKS: Final[Mapping[str, str]] = MappingProxyType(
         "close": "Close",
         "callback": "Call back",
         "verify-rating": "Verify rating",
+        "consultation": "Consultation",
         "archive": "Archive",
         "dispatch": "Send a unit",
     }

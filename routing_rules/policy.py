@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from routing_rules.recurrence import Meeting
 from routing_rules.ruling import Urgency
 
 
@@ -31,6 +32,7 @@ class AtLimit(StrEnum):
     DEEM_SIGNED = "deem-signed"  # 视同签收
     RESUME = "resume"  # the citizen's time for material is over
     ARCHIVE = "archive"
+    TABLE = "table"  # 提交会商: a date that a matter waits for; nobody is late, nothing else depends on it
     CLOSE_WINDOW = "close-window"  # what was possible until then is so no longer; nobody is late
 
 
@@ -43,12 +45,13 @@ class When(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     line: str = ""  # "12345" or "110"
     handed_in: bool | None = None  # came from the other platform
     redo: bool | None = None
+    consult: bool | None = None  # nobody agreed who takes it: an item for consultation (会商)
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """How long. With both ``working_days`` and ``natural`` the earlier binds.
 
-    ``target_days``: amber from there. ``allowance_days``: working days added for hand-over and assignment as far
+    ``meeting``: until the next date of that meeting, instead of a length. ``target_days``: amber from there. ``allowance_days``: working days added for hand-over and assignment as far
     as they are really used. ``close_at``: the working-day limit ends at this wall-clock time instead of close of
     business.
     """
@@ -63,6 +66,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     amber_days_left: int
     at_limit: AtLimit
     ladder: str
+    meeting: str = ""
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +130,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int]
     hours: dict[str, time]
     digest: str
+    meetings: tuple[Meeting, ...] = ()
 
     def clock(self, clock_id: str) -> Clock:
         """The clock of this name; KeyError when the policy has none."""
@@ -133,6 +138,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             if clock.id == clock_id:
                 return clock
         raise KeyError(clock_id)
+
+    def meeting(self, meeting_id: str) -> Meeting:
+        """The meeting of this name; KeyError when the policy has none."""
+        for meeting in self.meetings:
+            if meeting.id == meeting_id:
+                return meeting
+        raise KeyError(meeting_id)
 
     def ladder(self, ladder_id: str) -> Ladder | None:
         """The ladder of this name, None for the empty name."""

@@ -27,6 +27,7 @@ from routing_rules.policy import (
     When,
 )
 from routing_rules.policy_lint import join_ladders, never_fires
+from routing_rules.recurrence import Meeting, fault_of
 from routing_rules.strict import DataFault, read_row, refuse, tables_of
 
 _DURATION: Final = re.compile(r"(\d+)(s|min|h|d)")
@@ -44,6 +45,15 @@ class _LimitRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     amber_days_left: int = 0
     at_limit: AtLimit = AtLimit.NOTHING
     ladder: str = ""
+    meeting: str = ""
+
+
+class _MeetingRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    id: str
+    name: str
+    source: str
+    rule: str
+    at: str
 
 
 class _ClockRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -97,7 +107,8 @@ def compile_policy(files: Mapping[str, bytes], *, events: frozenset[str] | None 
     refuse("deadline policy", faults)
     digest = hashlib.sha256(
         msgspec.json.encode(
-            (reading.clocks, reading.ladders, reading.counts, reading.hours), order="deterministic"
+            (reading.clocks, reading.ladders, reading.counts, reading.hours, reading.meetings),
+            order="deterministic",
         )
     ).hexdigest()
     return Policy(
@@ -108,6 +119,7 @@ def compile_policy(files: Mapping[str, bytes], *, events: frozenset[str] | None 
         counts=reading.counts,
         hours=reading.hours,
         digest=digest[:16],
+        meetings=tuple(reading.meetings),
     )
 
 
@@ -120,6 +132,7 @@ class _Reading:
         self.id = self.name = ""
         self.clocks: list[Clock] = []
         self.ladders: list[Ladder] = []
+        self.meetings: list[Meeting] = []
         self.counts: dict[str, int] = {}
         self.hours: dict[str, time] = {}
         self._then: dict[str, str] = {}
@@ -133,6 +146,7 @@ class _Reading:
             "hour": dict,
             "clock": list,
             "ladder": list,
+            "meeting": list,
         }
         rows = tables_of(name, content, shape, self.faults)
         for _, value in rows["id"]:
@@ -153,6 +167,9 @@ class _Reading:
                     self._fault(where, key, value, f"unknown; hours are {', '.join(HOURS + QUIET)}")
                 elif (at := self._time(where, key, str(value))) is not None:
                     self.hours[key] = at
+        for where, row in rows["meeting"]:
+            if (meeting := read_row(_MeetingRow, row, where, self.faults)) is not None:
+                self._meeting(where, meeting)
         for where, row in rows["ladder"]:
             if (ladder := read_row(_LadderRow, row, where, self.faults)) is not None:
                 self._ladder(where, ladder)
@@ -173,6 +190,8 @@ class _Reading:
             for limit in clock.limits:
                 if limit.ladder and limit.ladder not in known:
                     self._fault(f"clock {clock.id}", "ladder", limit.ladder, "no such ladder")
+                if limit.meeting and all(one.id != limit.meeting for one in self.meetings):
+                    self._fault(f"clock {clock.id}", "meeting", limit.meeting, "no such meeting")
         self.ladders = join_ladders(self.ladders, self._then, self.faults)
         self.faults.extend(never_fires(self.clocks, self.ladders, frozenset(self._then.values())))
         if len(self.hours.keys() & set(QUIET)) == 1:
@@ -182,7 +201,11 @@ class _Reading:
                 if rung.quiet and not set(QUIET) <= self.hours.keys():
                     remedy = "give quiet_from and quiet_until under [hour]"
                     self._fault(f"ladder {ladder.id}", "quiet", rung.id, remedy)
-        for kind, ids in (("clock", [c.id for c in self.clocks]), ("ladder", [x.id for x in self.ladders])):
+        for kind, ids in (
+            ("clock", [c.id for c in self.clocks]),
+            ("ladder", [x.id for x in self.ladders]),
+            ("meeting", [x.id for x in self.meetings]),
+        ):
             for twice in sorted({one for one in ids if ids.count(one) > 1}):
                 self._fault(kind, "id", twice, "is used twice; ids are unique")
 
@@ -218,8 +241,13 @@ class _Reading:
         limits = []
         for number, limit in enumerate(row.limit, start=1):
             spot = f"{where} limit {number}"
-            if limit.working_days is None and not limit.natural and limit.natural_days is None:
-                self._fault(spot, "working_days", None, "give working_days, natural or natural_days")
+            lengths = (limit.working_days, limit.natural or None, limit.natural_days, limit.meeting or None)
+            if all(one is None for one in lengths):
+                self._fault(spot, "working_days", None, "give working_days, natural, natural_days or meeting")
+            if limit.meeting and any(one is not None for one in lengths[:3]):
+                self._fault(
+                    spot, "meeting", limit.meeting, "a meeting is the whole limit; give no length beside it"
+                )
             for field in ("working_days", "target_days", "natural_days"):
                 value = getattr(limit, field)
                 if value is not None and not 0 <= value <= 400:
@@ -240,6 +268,7 @@ class _Reading:
                     amber_days_left=limit.amber_days_left,
                     at_limit=limit.at_limit,
                     ladder=limit.ladder,
+                    meeting=limit.meeting,
                 )
             )
         self.clocks.append(
@@ -252,6 +281,14 @@ class _Reading:
                 stops=row.stops,
                 limits=tuple(limits),
             )
+        )
+
+    def _meeting(self, where: str, row: _MeetingRow) -> None:
+        if fault := fault_of(row.rule):
+            self._fault(f"{where} ({row.id})", "rule", row.rule, fault)
+        at = self._time(f"{where} ({row.id})", "at", row.at)
+        self.meetings.append(
+            Meeting(id=row.id, name=row.name, source=row.source, rule=row.rule, at=at or time(9))
         )
 
     def _ladder(self, where: str, row: _LadderRow) -> None:

@@ -91,6 +91,8 @@ def _out_of_reach(where: str, limit: Limit, ladder: Ladder) -> Iterator[DataFaul
         yield DataFault(where, "ladder", ladder.id, remedy)
     days = limit.working_days if limit.working_days is not None else limit.natural_days
     for rung in ladder.early:
+        if limit.meeting:
+            continue
         if rung.before_days is not None:
             never = days is None or rung.before_days >= days
         else:
@@ -110,7 +112,7 @@ def _covers(first: When, second: When) -> bool:
         return False
     return all(
         getattr(first, field) is None or getattr(first, field) == getattr(second, field)
-        for field in ("danger", "utility", "handed_in", "redo")
+        for field in ("danger", "utility", "handed_in", "redo", "consult")
     )
 
 

@@ -53,6 +53,8 @@ OTHER: Final = "Case {number}: {template}."
 CITIZEN: Final[Mapping[str, str]] = MappingProxyType(
     {
         "extended": "Your request {number} needs more time. You will be told the new date.",
+        "extension-pending": "Your request {number} may take longer than the date you were told. You will hear by noon of "
+        "the next working day.",
         "material-needed": "Your request {number} needs material from you. Please call back.",
         "reply-ready": "Your request {number} has been dealt with: {said}",
         "closed": "Your request {number} is closed. Thank you for your patience.",

@@ -74,6 +74,24 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     orders: list[Order]
 
 
+class MeetingLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A meeting or bulletin and its next dates: ``at`` (ISO 8601, legal time), ``provisional`` where a notice may still
+    move it."""
+
+    id: str
+    name: str
+    rule: str
+    dates: list[dict[str, str | bool]]
+
+
+class Meetings(msgspec.Struct, frozen=True, kw_only=True):
+    """What comes round by the policy in force, from an instant on."""
+
+    policy: str
+    since: str
+    meetings: list[MeetingLine]
+
+
 class DayChange(msgspec.Struct, frozen=True, kw_only=True):
     """A day that is another one under the new calendar: work or rest before and after, and whether it was settled."""
 
@@ -117,6 +135,15 @@ def register(subparsers: Any) -> None:
     show = actions.add_parser("show", help="现行日历、来源与历次重算 / the calendar in force and its orders")
     show.add_argument("--division", metavar="CODE", help="GB/T 2260 区划(默认本部署) / division")
     show.add_argument("--year", type=int, metavar="YEAR", help="年份(默认今年) / year (default this one)")
+    meetings = actions.add_parser(
+        "meetings", help="会商、通报的下几次日期 / next dates of meetings and bulletins"
+    )
+    meetings.add_argument(
+        "--from", dest="since", metavar="DATE", help="从哪天起(默认今天) / from (default today)"
+    )
+    meetings.add_argument(
+        "--count", type=int, default=4, metavar="N", help="各列几次(默认 4) / how many of each"
+    )
     diff = actions.add_parser("diff", help="预演:装载后哪些时限会变,不改动任何数据 / what would move")
     load = actions.add_parser(
         "load",
@@ -138,7 +165,7 @@ def register(subparsers: Any) -> None:
         )
     load.add_argument("--reason", metavar="WHY", help="依据(默认取文件的 source) / why (default its source)")
     load.add_argument("--by", metavar="NAME", help="经办人(默认本机账号) / who (default your account)")
-    for each in (show, diff, load):
+    for each in (show, meetings, diff, load):
         each.add_argument("--json", action="store_true", help="以 JSON 输出 / answer as JSON")
         add_config(each)
         each.set_defaults(handler=handler)
@@ -147,6 +174,8 @@ def register(subparsers: Any) -> None:
 def handler(arguments: argparse.Namespace) -> int:
     """0 done; 1 some cases could not be moved; 2 the file or the question has faults and nothing was changed."""
     settings = settings_of(arguments)
+    if arguments.action == "meetings":
+        return _meetings(settings, arguments)
     if arguments.action == "show":
         return (
             with_core(settings, lambda core: _show(core, arguments), makes=True)
@@ -358,6 +387,46 @@ def _print_diff(diff: Diff) -> None:
         mark = "(原已确定 / was settled)" if change.settled else ""
         print(f"  {change.day} {words[change.before]} → {words[change.after]}{mark}")
     show_moves(diff.effect)
+
+
+def _meetings(settings: Settings, arguments: argparse.Namespace) -> int:
+    from dispatcher.domain.ladders import meeting_after
+    from dispatcher.domain.worktime import LEGAL_ZONE
+    from dispatcher.releases import build_library
+    from dispatcher.runtime.hands import Hands
+
+    if not 1 <= arguments.count <= 100:
+        return refuse(f"--count {arguments.count}: 1 至 100 / from 1 to 100")
+    since = Hands().wall().astimezone(LEGAL_ZONE)
+    if arguments.since is not None:
+        try:
+            since = datetime.combine(date.fromisoformat(arguments.since), time(0), LEGAL_ZONE)
+        except ValueError:
+            return refuse(f"--from {arguments.since!r}: 写成 2026-02-14 / write it like that")
+        if not 2000 <= since.year <= 2100:
+            return refuse(f"--from {arguments.since}: 2000 至 2100 年 / from the year 2000 to 2100")
+    try:
+        library = build_library(settings.data, settings.deployment.division)
+    except ExceptionGroup as faults:
+        return refuse("\n".join(leaves(faults)))
+    lines = []
+    for meeting in library.policy.meetings:
+        held, found = since, list[dict[str, str | bool]]()
+        for _ in range(arguments.count):
+            try:
+                held, provisional = meeting_after(library.policy, meeting.id, held, library.home_calendar())
+            except LookupError:
+                break  # its rule has an end
+            found.append({"at": held.isoformat(), "provisional": provisional})
+        lines.append(MeetingLine(id=meeting.id, name=meeting.name, rule=meeting.rule, dates=found))
+    told = Meetings(policy=library.policy.digest, since=since.isoformat(), meetings=lines)
+    if arguments.json:
+        print(msgspec.json.encode(told).decode())
+        return 0
+    for line in told.meetings:
+        shown = ", ".join(f"{str(one['at'])[:16]}{'?' if one['provisional'] else ''}" for one in line.dates)
+        print(f"{line.id}({line.name}){shown}")
+    return 0
 
 
 async def _show(core: Core, arguments: argparse.Namespace) -> int:

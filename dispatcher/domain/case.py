@@ -100,7 +100,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.stage in FINISHED:
             return False
         # a case that only waits to be archived owes nothing
-        return self.stage not in _ENDED or any(run.at_limit != "archive" for run in self.running)
+        return self.stage not in _ENDED or any(run.at_limit not in _WAITS for run in self.running)
 
     @property
     def running(self) -> tuple[e.ClockRun, ...]:
@@ -145,6 +145,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return next((p for p in self.pauses if p.began is None and p.ended is None), None)
 
 
+_WAITS = frozenset({"archive", "table"})
+"""Limits that only wait for a date: nothing is owed until then."""
 _ENDED = frozenset({Stage.CLOSED, Stage.CALLED_BACK})
 _NO_MATTER = Matter(platform="", decision="human", item="")
 

@@ -14,11 +14,13 @@ from dispatcher.domain import events as e
 from dispatcher.domain.case import Case
 from dispatcher.domain.ladders import (
     LEGAL,
+    OLD_DATE,
     calendar_of,
     early_marks,
     ladder_of,
     limit_for,
     limit_name,
+    meeting_after,
     repeated,
     rung_armed,
     unbreached,
@@ -203,6 +205,8 @@ class Moves:
         if limit.natural_days is not None:
             day = calendar.natural_days(started, limit.natural_days)
             dues.append((day.at, day.provisional))
+        if limit.meeting:
+            dues.append(meeting_after(self.policy, limit.meeting, started, calendar))
         # any part that a notice may still move can become the earliest one
         due_at, provisional = min(at for at, _ in dues), any(tentative for _, tentative in dues)
         # a unit's limit is the earlier of its class limit from assignment and the total (DOMAIN, Deadlines); a lower
@@ -453,6 +457,14 @@ class Moves:
             run = self.run(clock)
             if run is not None and run.breached is None:
                 self.put(self.hold_one(run))
+        total, decision = self.run("total"), self.run("extension")
+        if total is None or decision is None or total.breached is not None or decision.due <= total.due:
+            return
+        # nobody may decide before the date that the citizen was told: he hears of it before it passes
+        cutoff = self.policy.hours["extension_cutoff"]
+        told = min(total.due, _at_time(total.due, cutoff))
+        mark = e.Armed(milestone=OLD_DATE, due=max(told, self.at), provisional=total.provisional)
+        self.put(replace(decision, armed=(*decision.armed, mark)))
 
     def hold_one(self, run: e.ClockRun) -> e.ClockRun:
         decision = self.run("extension")

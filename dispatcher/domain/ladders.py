@@ -12,8 +12,25 @@ from dispatcher.domain.case import Case
 from dispatcher.domain.library import Library
 from dispatcher.domain.worktime import LEGAL_ZONE, Calendar
 from routing_rules.policy import Clock, Ladder, Limit, Policy, Rung
+from routing_rules.recurrence import dates
 
 LEGAL = LEGAL_ZONE
+OLD_DATE = "early:old-date"
+"""The mark of an undecided extension at which the citizen hears that his date is in question."""
+
+
+def meeting_after(policy: Policy, meeting: str, after: datetime, calendar: Calendar) -> tuple[datetime, bool]:
+    """The next date of a meeting later than an instant, and whether a notice may still move it.
+
+    One that falls on a day of rest is held on the next working day.
+    """
+    planned = policy.meeting(meeting)
+    local = after.astimezone(LEGAL)
+    for day in dates(planned.rule, local.date() - timedelta(days=31)):
+        held = datetime.combine(calendar.nth_workday_after(day, 0), planned.at, LEGAL)
+        if held > local:
+            return held, calendar.unsettled(datetime.combine(day, planned.at, LEGAL), held)
+    raise LookupError(f"{meeting} does not come round any more")
 
 
 def is_urgent(case: Case) -> bool:
@@ -35,6 +52,8 @@ def limit_for(case: Case, clock: Clock) -> Limit | None:
         if when.line and when.line != case.line:
             continue
         if when.handed_in is not None and when.handed_in != case.handed_in:
+            continue
+        if when.consult is not None and when.consult != case.consult:
             continue
         if when.redo is not None and when.redo != bool(case.redos):
             continue

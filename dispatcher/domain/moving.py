@@ -14,7 +14,15 @@ from msgspec.structs import replace
 
 from dispatcher.domain import events as e
 from dispatcher.domain.case import Case
-from dispatcher.domain.ladders import LEGAL, calendar_of, is_urgent, limit_for, rung_armed, unbreached
+from dispatcher.domain.ladders import (
+    LEGAL,
+    OLD_DATE,
+    calendar_of,
+    is_urgent,
+    limit_for,
+    rung_armed,
+    unbreached,
+)
 from dispatcher.domain.library import Library
 from routing_rules.policy import Clock, Policy
 
@@ -117,6 +125,8 @@ def settle(moves: Moves, run: e.ClockRun, fresh: e.ClockRun, *, new_ladder: bool
         closing = calendar_of(moves.case, run, moves.library).add_workdays(moves.at, 0).at
         kept = replace(kept, due=min(closing, run.due), target=None)
     armed = moves.arm(kept)
+    marks = tuple(one for one in run.armed if one.milestone == OLD_DATE)
+    armed = replace(armed, armed=(*armed.armed, *marks))
     moves.put(moves.hold_one(armed) if run.held else armed)
 
 

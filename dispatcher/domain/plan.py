@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from dispatcher.domain import effects as f
 from dispatcher.domain import events as e
 from dispatcher.domain.case import Case
+from dispatcher.domain.ladders import OLD_DATE
 from dispatcher.domain.library import Library
 from dispatcher.domain.stream import DeadlineChange, DeadlineState, StreamRef
 from dispatcher.domain.values import Line, Stage
@@ -154,7 +155,7 @@ def _plan(
                 yield _to_platform(case, "platform-squad-leader", "rung-empty", level=level)
             for recipient in told:
                 if recipient == "citizen":
-                    yield from _tell(case, "late-apology")
+                    yield from _tell(case, "extension-pending" if milestone == OLD_DATE else "late-apology")
                     continue
                 whom = resolve(case, recipient, clock)
                 if whom is not None:

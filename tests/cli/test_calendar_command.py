@@ -48,10 +48,22 @@ def test_the_calendar_is_shown_without_a_database_and_none_is_made(liandong: Run
     assert not (tmp_path / "var").exists()
 
 
+def test_meetings_are_listed_with_their_next_dates(liandong: Run) -> None:
+    told = json.loads(
+        liandong("calendar", "meetings", "--from", "2026-09-01", "--count", "2", "--json").stdout
+    )
+
+    dates = {line["id"]: [one["at"][:10] for one in line["dates"]] for line in told["meetings"]}
+    assert dates["consultation-quarter"] == ["2026-09-28", "2026-12-25"], "the 25th of September is a holiday"
+    assert dates["consultation-half-year"][0] == "2026-12-28"
+
+
 def test_questions_that_make_no_sense_are_refused_by_name(liandong: Run) -> None:
     for words, named in (
         (("calendar", "show", "--division", "63"), "--division"),
         (("calendar", "show", "--year", "99"), "--year"),
+        (("calendar", "meetings", "--from", "soon"), "--from"),
+        (("calendar", "meetings", "--count", "0"), "--count"),
         (("calendar", "diff", "nowhere.toml"), "nowhere.toml"),
         (("calendar", "load", str(EXAMPLE)), "db upgrade"),
         (("policy", "show"), "没有这个数据库"),

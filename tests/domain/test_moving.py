@@ -403,7 +403,6 @@ def test_a_ladder_counts_from_the_start_where_it_says_so() -> None:
 )
 def test_a_quiet_rung_waits_for_the_morning_and_never_for_an_urgent_case(urgency: str, rings: str) -> None:
     policy = _policy(
-        ('rung_at = "09:00"', 'rung_at = "09:00"\nquiet_from = "22:00"\nquiet_until = "07:00"'),
         (
             'to = ["platform-supervisor"]\n  level = 2\n  after = "30min"',
             'to = ["platform-supervisor"]\n  level = 2\n  after = "6h"\n  quiet = true',

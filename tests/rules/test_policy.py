@@ -141,6 +141,8 @@ def test_signing_takes_fifteen_minutes_in_danger_and_thirty_for_utilities() -> N
 def test_every_clock_cites_its_source_and_has_a_limit_for_every_case() -> None:
     for clock in POLICY.clocks:
         assert clock.source
+        if clock.id == "consultation":  # runs only for what nobody agreed on
+            continue
         assert _is_for_everything(clock), f"{clock.id}: some cases have no limit"
 
 
@@ -215,3 +217,107 @@ def test_all_faults_are_told_at_once() -> None:
     fields = {field for field, _ in _faults(bad)}
 
     assert {"ladder", "redos_most", "to"} <= fields
+
+
+_RUNG = """
+  [[ladder.rung]]
+  id = "extra"
+  name = "另"
+  to = ["unit-lead"]
+  level = 3
+"""
+_SECOND = """
+[[ladder]]
+id = "other"
+name = "另"
+anchor = "limit"
+source = "test"
+then = "late"
+  [[ladder.rung]]
+  id = "first"
+  name = "首"
+  to = ["unit-lead"]
+  level = 1
+  after = "1h"
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "fault"),
+    [
+        (_SECOND, ("id", "other")),  # no limit names it
+        ('\n[[ladder]]\nid = "x"\nname = "x"\nanchor = "limit"\nsource = "t"\nrung = []\n', ("rung", "[]")),
+        (_RUNG + "  before_days = 10\n", ("rung", "extra")),  # the limit has ten days: never
+        (_RUNG + '  before = "30d"\n', ("rung", "extra")),
+        (_RUNG + '  after = "1h"\n  after_days = 4\n', ("after", "['after', 'after_days']")),
+        (_RUNG, ("after", "[]")),
+        (_RUNG + "  after_days = 4\n  quiet = true\n", ("quiet", "extra")),  # no quiet hours are given
+        (_RUNG + '  after_days = 4\n  text = "{name}"\n', ("text", "{name}")),
+        (_RUNG + '  after_days = 4\n  channels = ["pigeon"]\n', ("channels", "['pigeon']")),
+        (_RUNG.replace("extra", "urge") + "  after_days = 4\n", ("id", "urge")),
+    ],
+)
+def test_what_can_never_fire_or_reaches_nobody_is_refused(more: str, fault: tuple[str, str]) -> None:
+    assert fault in _faults(SMALL + more)
+
+
+def test_ladders_that_go_round_are_refused_with_the_way_round() -> None:
+    with pytest.raises(ExceptionGroup) as refused:
+        round_ = SMALL.replace('id = "late"\n', 'id = "late"\nthen = "other"\n') + _SECOND
+        compile_policy({"policy.toml": round_.encode()}, events=WORDS)
+
+    assert "late → other → late" in str([str(one) for one in refused.value.exceptions])
+
+
+def test_a_ladder_goes_on_with_another() -> None:
+    tail = _SECOND.replace('then = "late"\n', "").replace("level = 1", "level = 3").replace('"1h"', '"9d"')
+    policy = compile_policy(
+        {"policy.toml": (SMALL.replace('id = "late"\n', 'id = "late"\nthen = "other"\n') + tail).encode()}
+    )
+
+    ladder = policy.ladder("late")
+    assert ladder is not None
+    assert [rung.id for rung in ladder.rungs] == ["urge", "head", "first"]
+
+
+def test_a_ladder_after_one_that_repeats_for_ever_can_never_fire() -> None:
+    text = SMALL.replace('id = "late"\n', 'id = "late"\nthen = "other"\nrepeat_last = "1d"\n')
+    tail = _SECOND.replace('then = "late"\n', "").replace("level = 1", "level = 3")
+
+    assert ("then", "other") in _faults(text + tail)
+
+
+def test_a_limit_behind_one_that_holds_for_all_its_cases_is_refused() -> None:
+    second = """
+  [[clock.limit]]
+  when = { urgency = ["general"], danger = true }
+  working_days = 2
+"""
+    first = SMALL.replace(
+        '  working_days = 10\n  target_days = 5\n  ladder = "late"\n',
+        '  when = { urgency = ["general", "complex"] }\n  working_days = 10\n  target_days = 5\n  ladder = "late"\n'
+        + second,
+    )
+
+    assert any(field == "when" for field, _ in _faults(first))
+
+
+def test_a_window_that_closes_has_no_ladder_for_nobody_is_late() -> None:
+    text = SMALL.replace('  ladder = "late"\n', '  ladder = "late"\n  at_limit = "close-window"\n')
+
+    assert ("ladder", "late") in _faults(text)
+
+
+@pytest.mark.parametrize(
+    "rule", ["every second Tuesday", "FREQ=SOMETIMES", "FREQ=DAILY;UNTIL=20200101T000000"]
+)
+def test_a_meeting_that_never_comes_round_is_refused(rule: str) -> None:
+    meeting = f'\n[[meeting]]\nid = "m"\nname = "会"\nsource = "t"\nrule = "{rule}"\nat = "15:00"\n'
+
+    assert ("rule", rule) in _faults(SMALL + meeting)
+
+
+def test_a_rung_waits_for_quiet_hours_only_where_the_policy_has_them() -> None:
+    quiet = SMALL.replace('rung_at = "09:00"', 'rung_at = "09:00"\nquiet_from = "22:00"')
+
+    assert ("quiet_from", "None") in _faults(quiet)

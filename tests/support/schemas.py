@@ -12,6 +12,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "cli"
 SHAPES: dict[str, type[msgspec.Struct]] = {
     "calendar-diff": calendar.Diff,
     "calendar-load": calendar.Loaded,
+    "calendar-meetings": calendar.Meetings,
     "calendar-show": calendar.Shown,
     "policy-apply": policy.Applied,
     "policy-diff": policy.Diff,

@@ -10,6 +10,7 @@ from dispatcher.domain.errors import AgainstRule, BadField
 from dispatcher.domain.ladders import LEGAL
 from dispatcher.domain.plan import may_call
 from dispatcher.domain.values import Line, Result, Said
+from routing_rules.policy import AtLimit
 
 CALLED_BACK_KINDS = frozenset({"投诉", "求助", "举报", ""})
 """Complaints and requests for help are called back, all of them; questions and suggestions are not owed a call."""
@@ -162,7 +163,8 @@ def verify_rating(draft: Draft, command: c.VerifyRating) -> None:
     if command.justified:
         _again(draft, "bad-rating", None)
     archive = draft.case.clock("archive")
-    if archive is not None and archive.stopped is None and archive.breached is not None:
+    tabled = any(run.at_limit == AtLimit.TABLE.value and run.breached is None for run in draft.case.running)
+    if archive is not None and archive.stopped is None and archive.breached is not None and not tabled:
         draft.record(e.CaseArchived())  # only this verification kept it from the archive
 
 

@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from dispatcher.domain import commands as c
 from dispatcher.domain import events as e
+from dispatcher.domain.case import Case
 from dispatcher.domain.clocks import recompute
 from dispatcher.domain.draft import Draft
-from dispatcher.domain.ladders import awake, is_urgent, repeated, rung_armed
+from dispatcher.domain.ladders import OLD_DATE, awake, is_urgent, repeated, rung_armed
 from dispatcher.domain.moving import moves_of
 from dispatcher.domain.plan import resolve
 from dispatcher.domain.values import Stage
@@ -50,10 +51,21 @@ def _limit(draft: Draft, run: e.ClockRun, armed: e.Armed) -> None:
             draft.record(e.CaseResumed(by_time=True))
         case AtLimit.ARCHIVE if case.stage in (Stage.CLOSED, Stage.CALLED_BACK):
             draft.record(_reached(draft, run, armed))
-            if not case.contested_rating:  # what is contested is archived when it is verified
+            if not (case.contested_rating or _tabled(case)):  # archived when that is over
                 draft.record(e.CaseArchived())
+        case AtLimit.TABLE:
+            draft.record(_reached(draft, run, armed))
+            archive = draft.case.clock("archive")
+            ended = case.stage in (Stage.CLOSED, Stage.CALLED_BACK) and not case.contested_rating
+            if ended and archive is not None and archive.stopped is None and archive.breached is not None:
+                draft.record(e.CaseArchived())  # only the meeting kept it from the archive
         case _:
             draft.record(_reached(draft, run, armed))
+
+
+def _tabled(case: Case) -> bool:
+    """Whether the case waits for a meeting that has not come."""
+    return any(run.at_limit == AtLimit.TABLE.value and run.breached is None for run in case.running)
 
 
 def _reached(draft: Draft, run: e.ClockRun, armed: e.Armed) -> e.MilestoneReached:
@@ -95,6 +107,8 @@ def _early(draft: Draft, run: e.ClockRun, armed: e.Armed) -> None:
     name = armed.milestone.removeprefix("early:")
     rung = next((one for one in (ladder.early if ladder is not None else ()) if one.id == name), None)
     told, nobody = _reachable(draft, rung.to, run.clock) if rung is not None else ((), ())
+    if armed.milestone == OLD_DATE:
+        told = ("citizen",)
     draft.record(
         e.MilestoneReached(
             clock=run.clock, milestone=armed.milestone, due=armed.due, told=told, nobody=nobody
