@@ -59,6 +59,7 @@ bench: $(STAMP)
 
 soak: $(STAMP)
 	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python -m benchmarks.soak_time
 
 eval: $(STAMP)
 	$(BIN)/python -m benchmarks.eval

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from dispatcher.domain import effects as f
 from dispatcher.domain import events as e
 from dispatcher.domain.case import Case
@@ -99,7 +101,8 @@ def _plan(
         case e.TransferFailed() | e.HandOverFailed():
             yield _to_platform(case, "platform-squad-leader", e.word_of(event), level=1)
         case e.DeadlineRepaired() | e.DeadlineQuarantined():
-            yield _to_platform(case, "platform-supervisor", e.word_of(event), level=3)
+            told = _to_platform(case, "platform-supervisor", e.word_of(event), level=3)
+            yield replace(told, clock=event.clock, milestone=event.milestone)
         case e.ReflowSeen():
             yield _to_platform(case, "platform-supervisor", "reflow-seen", level=2)
         case e.CaseAssigned(lead=lead, co=co):

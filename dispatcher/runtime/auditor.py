@@ -59,6 +59,7 @@ class Auditor:
     Args:
         every: time between two rounds.
         grace: how late a deadline may be settled before it is an alarm.
+        holds: after how long another node follows a leader that died.
     """
 
     def __init__(
@@ -72,7 +73,9 @@ class Auditor:
         *,
         every: timedelta,
         grace: timedelta,
+        holds: timedelta = HOLDS,
     ) -> None:
+        self._holds = holds
         self._ledger = ledger
         self._inbox = inbox
         self._leases = leases
@@ -86,7 +89,7 @@ class Auditor:
 
     async def once(self) -> Account:
         """One round: lead and check, or show what the leader found."""
-        if await self._leases.take(LEASE, HOLDS) is None:
+        if await self._leases.take(LEASE, self._holds) is None:
             return self._show(await self._ledger.account())
         if not self._clock.steady:
             # What is late by a clock that may be wrong is no finding, and nobody outside is told that all is well.

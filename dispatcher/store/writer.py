@@ -204,7 +204,10 @@ class Writer:
         Raises:
             Unavailable: the database cannot be reached; nothing is lost, call again.
         """
-        return await self._insist(lambda attempt: self._settle(now, limit, attempt))
+        # Tried again it is later: an event never says that it happened long before its commit.
+        return await self._insist(
+            lambda attempt: self._settle(max(now, self._clock.now()) if attempt else now, limit, attempt)
+        )
 
     async def free(self) -> int:
         """Cut off sessions of nodes that were frozen in the middle of a transaction; returns how many.

@@ -8,17 +8,24 @@ from datetime import datetime, timedelta
 from typing import cast
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from sqlalchemy import delete
+
 from dispatcher.domain import commands as c
 from dispatcher.domain.effects import AnyEffect
 from dispatcher.domain.product import LiandongProduct
 from dispatcher.domain.stream import Actor, Command, Role, Submission
 from dispatcher.domain.values import Personal, Result
 from dispatcher.ports import Delivery
+from dispatcher.runtime.auditor import Auditor
 from dispatcher.runtime.clock import ManualClock, jitter
 from dispatcher.runtime.relay import Patience, Relay
+from dispatcher.runtime.switch import Switches
 from dispatcher.runtime.telemetry import Telemetry
 from dispatcher.store.database import Database
+from dispatcher.store.expectations import Ledger
+from dispatcher.store.leases import Leases
 from dispatcher.store.outbox import Outbox
+from dispatcher.store.tables import Table
 from dispatcher.store.vault import Vault
 from dispatcher.store.writer import Writer
 from dispatcher.wiring import CODEC, EFFECTS
@@ -193,6 +200,32 @@ async def flush(desk: Desk) -> None:
     await desk.relay.flush()
 
 
+async def audit(desk: Desk) -> None:
+    """One round of the auditor."""
+    auditor = Auditor(
+        Ledger(desk.database),
+        desk.writer,
+        Leases(desk.database, "node-1"),
+        desk.clock,
+        Telemetry(),
+        Switches((), timedelta()),
+        every=timedelta(seconds=5),
+        grace=timedelta(minutes=1),
+    )
+    await auditor.once()
+
+
+def deleted(case: UUID) -> Act:
+    """A hand deletes the case's deadline rows."""
+    table = Table.metadata.tables["deadline"]
+
+    async def act(desk: Desk) -> None:
+        async with desk.database.writing() as connection:
+            await connection.execute(delete(table).where(table.c.stream_id == case))
+
+    return act
+
+
 @dataclass(frozen=True, kw_only=True)
 class Deed:
     """``given`` leads up to it; ``later``, ``when`` is done while the power is cut, and again after the restart."""
@@ -230,6 +263,11 @@ DEEDS: tuple[Deed, ...] = (
         given=lambda a: (*a.assigned("a"), *a.assigned("b"), a.register("c", KNIFE)),
         later=timedelta(days=2),
         when=lambda _: settle,
+    ),
+    Deed(
+        name="audit",
+        given=lambda a: (a.register("a"), audit, deleted(a.case("a"))),
+        when=lambda _: audit,
     ),
     Deed(
         name="relay",

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib import resources
@@ -47,16 +47,16 @@ PATIENCE = 180.0
 _LIMIT = re.compile(r"^  (working_days = \d+|natural = .*|target_days = .*|amber_days_left = .*)\n", re.M)
 
 
-def hasty_policy(folder: Path) -> Path:
+def hasty_policy(folder: Path, short: Mapping[str, str] = SHORT) -> Path:
     """The shipped policy with some limits of seconds instead of working days."""
     shutil.copytree(str(resources.files("routing_rules").joinpath("data", "policy")), folder)
     path = folder / "qinghai.toml"
     clocks = path.read_text().split("[[clock]]\n")
     for n, one in enumerate(clocks):
         found = re.match(r'id = "([a-z-]+)"', one)
-        if found and found[1] in SHORT:
+        if found and found[1] in short:
             limits = one.split("  [[clock.limit]]\n")
-            rest = [f'  natural = "{SHORT[found[1]]}"\n' + _LIMIT.sub("", each) for each in limits[1:]]
+            rest = [f'  natural = "{short[found[1]]}"\n' + _LIMIT.sub("", each) for each in limits[1:]]
             clocks[n] = "  [[clock.limit]]\n".join([limits[0], *rest])
     path.write_text("[[clock]]\n".join(clocks))
     return folder

@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import col, select
 
 from dispatcher.runtime.clock import ManualClock, SystemClock
+from dispatcher.runtime.feed import Feed
 from dispatcher.runtime.telemetry import Telemetry
 from dispatcher.runtime.timers import Sweep
 from dispatcher.store.database import ALL, Database
+from dispatcher.store.listen import Listener
 from dispatcher.store.rows import BatchSeen
 from dispatcher.store.tables import Events
 from dispatcher.store.vault import Vault
@@ -203,3 +206,49 @@ async def test_the_sweep_outlives_a_database_that_was_away(database: Database) -
 
     assert telemetry.registry.get_sample_value("liandong_loop_failures_total", {"loop": "sweep"}) == 1
     assert len(await _rang(database)) == 2
+
+
+@pytest.mark.postgres
+async def test_what_another_node_arms_is_not_overslept_though_that_node_fires_nothing(
+    postgres_database: Database,
+) -> None:
+    """Whoever armed it may be a command line, or die before it is due: the hint wakes the others at once."""
+    clock, telemetry = SystemClock(reference=postgres_database.now), Telemetry()
+    await clock.refresh()
+    settled = asyncio.Event()
+    vault = Vault(os.urandom(32))
+
+    def seen(batch: BatchSeen) -> None:
+        if batch.what == "settle":
+            settled.set()
+
+    async with Writer(postgres_database, Jars(), clock, vault, observe=seen) as writer:
+        sweep = Sweep(writer, clock, telemetry, limit=10, look_ahead=timedelta(minutes=10))
+        async with Listener(postgres_database, poll=timedelta(minutes=10)) as listener:
+            feed = Feed(listener.beyond, telemetry, sweep.committed)
+            feed.start()
+            sweep.start()
+            async with Writer(postgres_database, Jars(), _Ahead(clock), vault) as other:
+                await other.submit(sent(OpenJar(ref=jar("a"), minutes=1), "a"))
+
+            await asyncio.wait_for(settled.wait(), 10)
+            await sweep.stop()
+            await feed.stop()
+
+    (rang,) = (await _rang(postgres_database))[:1]
+    async with postgres_database.looking() as connection:
+        due = (await connection.execute(text("SELECT due FROM deadline WHERE clock = 'seal'"))).scalar_one()
+    assert timedelta() < rang - due < timedelta(seconds=1)
+
+
+class _Ahead:
+    """A clock by which a jar's limit of a minute falls in a fifth of a second."""
+
+    def __init__(self, clock: SystemClock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        return self._clock.now() - MINUTE + timedelta(seconds=0.2)
+
+    async def sleep_until(self, instant: datetime) -> None:
+        await self._clock.sleep_until(instant)
