@@ -36,7 +36,7 @@ from dispatcher.runtime.relay import Patience, Relay
 from dispatcher.runtime.switch import FileSwitch, Switches
 from dispatcher.runtime.telemetry import Telemetry
 from dispatcher.runtime.timers import Sweep
-from dispatcher.settings import Data
+from dispatcher.settings import load_settings
 from dispatcher.store import codec
 from dispatcher.store.database import Database
 from dispatcher.store.errors import Unavailable
@@ -235,8 +235,8 @@ async def node(order: Order, library: Library) -> None:
 
 def library_of(policy: Path) -> Library:
     """Everything packaged, under another policy."""
-    folders = dict.fromkeys(Data.__struct_fields__)
-    return build_library(Data(**(folders | {"policy": policy, "cache": CACHE})), "630000")
+    chosen = {"LIANDONG_DATA_POLICY": str(policy), "LIANDONG_DATA_CACHE": str(CACHE)}
+    return build_library(load_settings(None, chosen, folder=policy).data, "630000")
 
 
 def main() -> None:
