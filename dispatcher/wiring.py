@@ -45,6 +45,7 @@ from dispatcher.runtime.auditor import Auditor
 from dispatcher.runtime.clock import SteadyClock, SystemClock, jitter, new_id
 from dispatcher.runtime.feed import Feed
 from dispatcher.runtime.handling import CountedInbox, Reloadable
+from dispatcher.runtime.hands import Hands
 from dispatcher.runtime.housekeeping import Chore, Housekeeping
 from dispatcher.runtime.moving import ReleaseWatch
 from dispatcher.runtime.relay import Patience, Relay
@@ -248,12 +249,14 @@ def build_core(
     settings: Settings,
     *,
     clock: SteadyClock | None = None,
+    hands: Hands | None = None,
     carriers: Mapping[type[Effect], Carrier] | None = None,
 ) -> Core:
     """Everything between settings and adapters; nothing is opened yet, except that the vault's key is read.
 
     Args:
         clock: replay hands in a manual one; without it the system's, by database time on PostgreSQL.
+        hands: of the system's clock, instead of the machine's (tests).
         carriers: filled later by whoever builds adapters.
 
     Raises:
@@ -264,7 +267,7 @@ def build_core(
     vault = Vault.open(settings.vault.key_file)
     library = Holder(build_library(settings.data, settings.deployment.division))
     product = Reloadable(LiandongProduct(library.library), telemetry)
-    time = clock or _system_clock(settings, database)
+    time = clock or _system_clock(settings, database, hands)
     listener = Listener(database)
     writer = Writer(database, product, time, vault, observe=lambda seen: committed(seen))
     inbox = CountedInbox(writer, telemetry)
@@ -352,12 +355,14 @@ def build_service(
     *,
     specs: Sequence[AdapterSpec] = SPECS,
     listening: socket.socket | None = None,
+    hands: Hands | None = None,
 ) -> tuple[Service, Core]:
     """A whole process, ready to be started on the running loop.
 
     Args:
         specs: the adapters; the demonstration adds one that plays the citizens and the departments.
         listening: a socket that listens already, instead of the address in the settings.
+        hands: of the clock, instead of the machine's (tests).
 
     Raises:
         WiringFault: an effect has no carrier, or two; the deployment names a platform or a division that is none.
@@ -365,7 +370,7 @@ def build_service(
     """
     who = carriers_of(specs, EFFECTS)
     carriers: dict[type[Effect], Carrier] = {}
-    core = build_core(settings, carriers=carriers)
+    core = build_core(settings, hands=hands, carriers=carriers)
     _known_deployment(settings, core.library())
     attached: list[Attached] = [
         Attached(kind="releases", start=core.watch.start, stop_taking=core.watch.stop)
@@ -546,11 +551,12 @@ async def measure_backlog(core: Core) -> None:
     )
 
 
-def _system_clock(settings: Settings, database: Database) -> SystemClock:
+def _system_clock(settings: Settings, database: Database, hands: Hands | None) -> SystemClock:
     return SystemClock(
         reference=(lambda: _database_now(database)) if database.is_postgres else None,
         tolerance=settings.runtime.clock_tolerance,
         agreement=settings.runtime.clock_agreement,
+        hands=hands,
     )
 
 

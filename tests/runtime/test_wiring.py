@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import get_args
 from uuid import UUID, uuid5
 
+import aiohttp
 import pytest
+from sqlalchemy import text
 
 from dispatcher.domain import commands as c
 from dispatcher.domain import effects as f
@@ -16,6 +19,8 @@ from dispatcher.domain.authority import ROLES
 from dispatcher.domain.failures import failure_of
 from dispatcher.domain.stream import Actor, Effect, Role, Submission
 from dispatcher.ports import Outcome
+from dispatcher.runtime.clock import SystemClock
+from dispatcher.runtime.hands import Hands
 from dispatcher.runtime.service import Attached, Service
 from dispatcher.settings import Settings, load_settings
 from dispatcher.store.errors import Unavailable
@@ -142,6 +147,62 @@ async def test_a_service_that_stopped_takes_nothing_and_may_be_stopped_again(
     assert not (await service.readiness()).ready
     with pytest.raises(Unavailable):
         await core.inbox.submit(_register(1))
+
+
+class _JumpingHands(Hands):
+    """The machine's clocks, set by the test on top of how they run."""
+
+    def __init__(self) -> None:
+        self.ran = timedelta()
+        self.off = timedelta()
+
+    def wall(self) -> datetime:
+        return super().wall() + self.ran + self.off
+
+    def monotonic(self) -> timedelta:
+        return super().monotonic() + self.ran
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(hours=-1)], ids=["forth", "back"])
+async def test_a_node_whose_clock_jumps_is_unready_and_fires_nothing_until_the_clocks_agree(
+    settings: Settings, jump: timedelta
+) -> None:
+    hands = _JumpingHands()
+    service, core = build_service(settings, hands=hands)
+    address = await service.start()
+    assert isinstance(core.clock, SystemClock)
+    try:
+        await core.inbox.submit(_register(1))
+        async with aiohttp.ClientSession() as session:
+
+            async def ready() -> tuple[int, list[str]]:
+                async with session.get(f"{address}readyz") as answer:
+                    return answer.status, (await answer.json())["reasons"]
+
+            assert await ready() == (200, [])
+            hands.off = jump
+            await core.clock.refresh()
+            assert await ready() == (503, ["clocks part"])
+            assert await core.sweep.settle_all() == 0
+            hands.ran += timedelta(days=3)  # all of it is due by now
+            assert await core.sweep.settle_all() == 0
+
+            await core.clock.refresh()
+            hands.ran += timedelta(seconds=10)
+            await core.clock.refresh()
+            hands.ran += timedelta(seconds=10)
+            await core.clock.refresh()
+
+            assert await ready() == (200, [])
+            assert await core.writer.next_due() is not None
+            await core.sweep.settle_all()
+            async with core.database.looking() as connection:
+                fired = await connection.execute(
+                    text("SELECT count(*) FROM event WHERE kind = 'milestone-reached.1'")
+                )
+                assert fired.scalar_one() >= 1
+    finally:
+        await service.stop()
 
 
 async def test_commands_and_rulings_are_counted(settings: Settings) -> None:
