@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import get_args
+from uuid import uuid5
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -32,12 +34,14 @@ from adapters.notice.post import CARRIED, Post
 from adapters.notice.reports import Reports
 from dashboards.live import Live
 from dashboards.page import LivePage
+from dispatcher.domain.commands import EraseCase
 from dispatcher.domain.effects import AnyEffect, PassOrder, ReturnResult
 from dispatcher.domain.events import AnyEvent
+from dispatcher.domain.exports import AnyExportEvent
 from dispatcher.domain.failures import failure_of
 from dispatcher.domain.library import Library
 from dispatcher.domain.product import LiandongProduct
-from dispatcher.domain.stream import LIVE, Actor, Effect
+from dispatcher.domain.stream import LIVE, SYSTEM, Actor, Effect, StreamRef, Submission
 from dispatcher.domain.worktime import LEGAL_ZONE
 from dispatcher.ports import Caller, Carrier, Inbox
 from dispatcher.releases import build_library
@@ -61,6 +65,7 @@ from dispatcher.store.accounts import Accounts
 from dispatcher.store.batches import Batches
 from dispatcher.store.codec import Codec
 from dispatcher.store.database import ALL, Database
+from dispatcher.store.erasures import journal_of, keep_journal, read_journal, repeat_erasures
 from dispatcher.store.expectations import Ledger
 from dispatcher.store.leases import Leases
 from dispatcher.store.listen import Listener
@@ -76,7 +81,7 @@ from dispatcher.views.board import Board
 from dispatcher.views.outgoing import OutgoingCases
 
 EFFECTS: tuple[type[Effect], ...] = get_args(AnyEffect)
-CODEC = Codec(events=get_args(AnyEvent), effects=EFFECTS)
+CODEC = Codec(events=(*get_args(AnyEvent), *get_args(AnyExportEvent)), effects=EFFECTS)
 
 _INBOX_KEPT = timedelta(
     days=31
@@ -510,6 +515,12 @@ async def reload_lists(core: Core) -> None:
     core.watch.look_now()
 
 
+def erase_again(ref: StreamRef) -> Submission:
+    """The command that repeats an erasure which the journal names and the database has lost."""
+    command = EraseCase(case=ref.id, basis="到期销毁(恢复备份后重复)/ repeated after a restore")
+    return Submission(message_id=uuid5(ref.id, "erased-again"), command=command, actor=SYSTEM)
+
+
 def chores(core: Core) -> tuple[Chore, ...]:
     """What is done by the calendar. Each bears being done twice."""
 
@@ -523,12 +534,24 @@ def chores(core: Core) -> tuple[Chore, ...]:
         made = await anchor(core.database, core.clock.now(), core.vault)
         await asyncio.to_thread(write_anchor, core.settings.database.anchor_file, made)
 
+    async def journal_erasures() -> None:
+        path = journal_of(core.settings.database.anchor_file)
+        await keep_journal(core.database, path, core.vault)
+        repeated = await repeat_erasures(
+            core.database, core.inbox, read_journal(path, core.vault.signer), erase_again
+        )
+        for case, why in repeated.refused.items():
+            logging.getLogger("liandong.retention").error(
+                "an erasure of the journal cannot be repeated", extra={"case": case, "why": why}
+            )
+
     async def measure() -> None:
         await measure_backlog(core)
 
     return (
         Chore(name="partitions", when="20 0 * * *", do=make_partitions),
         Chore(name="anchor", when="5 0 * * *", do=anchor_heads),
+        Chore(name="erasures", when="*/10 * * * *", do=journal_erasures),
         Chore(name="forget-messages", when="10 3 * * *", do=forget_messages),
         Chore(name="measure", when="* * * * *", do=measure, alone=False),
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, ClassVar, Final, Literal
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
 from aiohttp import web
@@ -14,11 +15,10 @@ from pydantic import Field
 
 from adapters.http_api.bodies import Code, Instant
 from adapters.http_api.view import ApiView, Told
-from dispatcher.domain.stream import Role
+from dispatcher.domain.exports import BeginExport, EndExport, ExportCommand
+from dispatcher.domain.stream import Role, Submission
 from dispatcher.views import export
 from dispatcher.views.cases import Filters
-
-log = logging.getLogger("liandong.export")
 
 MAY: Final = frozenset({Role.SUPERVISOR, Role.LINKAGE_ADMIN, Role.QUALITY, Role.PEER, Role.AUDIT_ADMIN})
 _TAG: Final = "批量导出 bulk export"
@@ -55,7 +55,7 @@ class ExportEvents(ApiView):
         """
         head, row = export.event_table()
         pieces = export.events(self.viewer, after=after, most=limit)
-        return await _stream(self, "events", format, pieces, head, row, after=str(after))
+        return await _stream(self, "events", format, pieces, head, row)
 
 
 class ExportCases(ApiView):
@@ -87,7 +87,7 @@ class ExportCases(ApiView):
         )
         head, row = export.case_table()
         pieces = export.cases(self.viewer, filters, after=after)
-        return await _stream(self, "cases", format, pieces, head, row, after=str(after or ""))
+        return await _stream(self, "cases", format, pieces, head, row)
 
 
 async def _stream(
@@ -97,9 +97,12 @@ async def _stream(
     pieces: AsyncIterator[Sequence[Any]],
     head: str,
     row: Callable[[Any], str],
-    *,
-    after: str,
 ) -> web.StreamResponse:
+    first: Sequence[Any] = ()
+    with suppress(StopAsyncIteration):
+        first = await anext(pieces)  # what can be refused is refused before the first byte
+    taken = _Taken(view, what, format)
+    await taken.begin()
     response = web.StreamResponse(
         headers={
             "Content-Type": _TYPES[format],
@@ -107,29 +110,69 @@ async def _stream(
             "Cache-Control": "no-store",
         }
     )
-    first: Sequence[Any] = ()
-    with suppress(StopAsyncIteration):
-        first = await anext(pieces)  # what can be refused is refused before the first byte
-    await response.prepare(view.request)
-    if format == "csv":
-        await response.write(head.encode())
-    given = await _write(response, format, first, row)
-    async for piece in pieces:
-        given += await _write(response, format, piece, row)
-    await response.write_eof()
-    log.info(
-        "exported",
-        extra={"what": what, "format": format, "by": view.actor.id, "after": after, "rows": given},
-    )
+    try:
+        await response.prepare(view.request)
+        if format == "csv":
+            await taken.give(response, head.encode(), 0)
+        await taken.give(response, _packed(format, first, row), len(first))
+        async for piece in pieces:
+            await taken.give(response, _packed(format, piece, row), len(piece))
+        taken.whole = True
+    finally:
+        # Also where the client has gone and this task is being cancelled: what was given by then is on record.
+        await asyncio.shield(taken.end())
+    await response.write_eof()  # the reader sees the end when it is on record
     return response
 
 
-async def _write(
-    response: web.StreamResponse, format: Format, piece: Sequence[Any], row: Callable[[Any], str]
-) -> int:
-    if piece:
-        if format == "csv":
-            await response.write("".join(map(row, piece)).encode())
-        else:
-            await response.write(b"".join(_encode(one) + b"\n" for one in piece))
-    return len(piece)
+class _Taken:
+    """One export on its way out, and its record in the log."""
+
+    def __init__(self, view: ApiView, what: str, format: Format) -> None:
+        self._view = view
+        self._what = what
+        self._format = format
+        self._export = view.services.new_id()
+        self._digest = hashlib.sha256()
+        self._rows = 0
+        self.whole = False
+
+    async def begin(self) -> None:
+        """On record before the first byte leaves. Raises what the inbox raises; then nothing is given."""
+        scope = self._view.viewer.scope
+        await self._record(
+            BeginExport(
+                export=self._export,
+                what=self._what,
+                format=self._format,
+                platforms=scope.platforms,
+                divisions=scope.divisions,
+                filters={name: value[:200] for name, value in self._view.request.query.items()},
+            ),
+            "begin",
+        )
+
+    async def give(self, response: web.StreamResponse, raw: bytes, rows: int) -> None:
+        """Write some bytes that hold so many rows."""
+        if raw:
+            self._digest.update(raw)
+            self._rows += rows
+            await response.write(raw)
+
+    async def end(self) -> None:
+        """How much was given, and its digest."""
+        command = EndExport(
+            export=self._export, rows=self._rows, digest=self._digest.hexdigest(), whole=self.whole
+        )
+        await self._record(command, "end")
+
+    async def _record(self, command: ExportCommand, step: str) -> None:
+        await self._view.services.inbox.submit(
+            Submission(message_id=uuid5(self._export, step), command=command, actor=self._view.actor)
+        )
+
+
+def _packed(format: Format, piece: Sequence[Any], row: Callable[[Any], str]) -> bytes:
+    if format == "csv":
+        return "".join(map(row, piece)).encode()
+    return b"".join(_encode(one) + b"\n" for one in piece)

@@ -16,7 +16,6 @@ from adapters.http_api.view import ApiView, Told, json_answer
 from dispatcher.domain.library import Library
 from dispatcher.domain.worktime import Unreckonable
 from routing_rules.directory import UnknownLine
-from routing_rules.recommend import Recommended
 from routing_rules.ruling import Hints, Ruling
 
 _TAG: Final = "判定与时限 rulings and working time"
@@ -35,17 +34,13 @@ class RulingIn(Body):
 
 
 class RulingOut(msgspec.Struct, frozen=True, kw_only=True):
-    """What the lists say. ``place`` is the division ruled for, ``units`` the codes of the owners there.
-
-    ``recommended``: categories and kinds of units by the trained model in force, else by the lists' own words.
-    """
+    """What the lists say. ``place`` is the division ruled for, ``units`` the codes of the owners there."""
 
     place: str
     question: str
     units: tuple[str, ...]
     unit_names: tuple[str, ...]
     ruling: Ruling
-    recommended: Recommended
 
 
 class WorktimeOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,8 +78,7 @@ class Rulings(ApiView):
         at = body.at or services.clock.now()
         hints = msgspec.convert(body.hints.model_dump(), Hints)  # type: ignore[attr-defined]
         ruling = library.rule(body.text, line=body.line, division=place, at=at, hints=hints)
-        recommended = library.recommend(body.text, ruling, division=place, at=at, hints=hints)
-        return json_answer(_told(library, ruling, recommended, place, at))
+        return json_answer(_told(library, ruling, place, at))
 
 
 class Worktime(ApiView):
@@ -132,7 +126,7 @@ class Worktime(ApiView):
         )
 
 
-def _told(library: Library, ruling: Ruling, recommended: Recommended, place: str, at: datetime) -> RulingOut:
+def _told(library: Library, ruling: Ruling, place: str, at: datetime) -> RulingOut:
     try:
         receiver = library.directory.receiver(ruling.platform, place, at)
         ruling = msgspec.structs.replace(ruling, receiver=receiver.platform_id)
@@ -150,7 +144,6 @@ def _told(library: Library, ruling: Ruling, recommended: Recommended, place: str
         units=tuple(dict.fromkeys(unit.code for unit in units)),
         unit_names=tuple(dict.fromkeys(unit.name for unit in units)),
         ruling=ruling,
-        recommended=recommended,
     )
 
 

@@ -36,6 +36,7 @@ NOTIFY: Final[Mapping[str, str]] = MappingProxyType(
         "transfer-failed": "Case {number}: the transfer failed; it is yours again.",
         "hand-over-failed": "Case {number}: the hand-over failed; it is yours again.",
         "rung-empty": "Case {number}: a step of its ladder reaches nobody; the next one does not wait.",
+        "peer-result": "Case {number}: the other platform reports its result.",
         "reflow-seen": "Case {number} flowed back to who had it before. Settle it in a three-way call.",
         "redo": "Case {number} is to be done again.",
         "deadline-repaired": "Case {number}: a deadline row was not what the log says and was put back. Find out why.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from dispatcher.cli.storing import with_core
 from dispatcher.cli.verify import show_proof
 
 if TYPE_CHECKING:
+    from dispatcher.store.erasures import Repeated
     from dispatcher.wiring import Core
 
 
@@ -73,6 +75,7 @@ def _restore(arguments: argparse.Namespace) -> int:
 
     async def work(core: Core) -> int:
         from dispatcher.store.backup import restore
+        from dispatcher.store.verify import verify
         from dispatcher.wiring import CODEC
 
         # Nobody may serve what is being filled.
@@ -87,13 +90,38 @@ def _restore(arguments: argparse.Namespace) -> int:
                 now=core.clock.now(),
                 progress=_told(bar.update),
             )
+            repeated = await _erase_again(core)
+            if repeated.erased:
+                proof = await verify(core.database, core.product.current, CODEC, vault=core.vault)
         show_proof(proof, as_json=arguments.json)
+        _tell(repeated)
         if not arguments.json and proof.good:
             print("外发已暂停;核对备份之后发出过什么,再用 liandong relay resume 恢复")
             print("The relay is paused; see what was sent since the backup, then: liandong relay resume")
-        return 0 if proof.good else 1
+        return 0 if proof.good and not repeated.refused else 1
 
     return with_core(settings_of(arguments), work, makes=True)
+
+
+async def _erase_again(core: Core) -> Repeated:
+    """Erase what was erased after the backup was made, as far as the journal beside the anchors says."""
+    from dispatcher.store.erasures import journal_of, read_journal, repeat_erasures
+    from dispatcher.wiring import erase_again
+
+    journal = read_journal(journal_of(core.settings.database.anchor_file), core.vault.signer)
+    async with core.writer:
+        return await repeat_erasures(core.database, core.inbox, journal, erase_again)
+
+
+def _tell(repeated: Repeated) -> None:
+    """Say what was erased again, on standard error: standard output holds the proof."""
+    if repeated.erased:
+        count = len(repeated.erased)
+        print(
+            f"备份之后销毁过 {count} 件,已再次销毁 / erased again after the backup: {count}", file=sys.stderr
+        )
+    for case, why in repeated.refused.items():
+        print(f"✗ 不能再次销毁 / cannot be erased again: {case} ({why})", file=sys.stderr)
 
 
 def _keys(arguments: argparse.Namespace) -> Path:

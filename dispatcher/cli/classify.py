@@ -19,18 +19,15 @@ from dispatcher.lists import (
     load_directory,
     load_organisation,
     load_places,
-    load_recommender,
     load_rulebook,
     rulebook_files,
 )
 from routing_rules.match import rule
-from routing_rules.recommend import Recommended, category_of, recommend
 from routing_rules.ruling import Evidence, Hints, Line, Ruling
 
 if TYPE_CHECKING:
     from routing_rules.directory import Directory
     from routing_rules.loader import Rulebook
-    from routing_rules.model.scorer import Recommender
     from routing_rules.organisation import Organisation
     from routing_rules.places import Places
 
@@ -99,7 +96,6 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     about_unit: str
     confidential: bool
     anonymous: bool
-    recommended: Recommended
 
 
 class Judge:
@@ -120,10 +116,8 @@ class Judge:
         division: str,
         at: datetime,
         hints: Hints,
-        model: Recommender | None = None,
     ) -> None:
         self._rule = partial(rule, book=book, line=line, at=at, hints=hints)
-        self._recommend = partial(recommend, book=book, model=model, at=at, hints=hints)
         self._places = places
         self._directory = directory
         self._organisation = organisation
@@ -136,7 +130,6 @@ class Judge:
         """The answer for any text at all."""
         place = self._places.best(text, self._division)
         ruling: Ruling = self._rule(text, division=place)
-        recommended = self._recommend(text, ruling, division=place)
         receiver, question = self._receiver(ruling.platform, place)
         units = [
             unit
@@ -155,7 +148,7 @@ class Judge:
             layer=ruling.layer,
             list_version=ruling.list_version,
             evidence=ruling.evidence,
-            category=category_of(ruling, recommended),
+            category=ruling.category,
             kind=ruling.kind,
             urgency=ruling.urgency.value,
             owners=ruling.owners,
@@ -171,7 +164,6 @@ class Judge:
             about_unit=ruling.about_unit,
             confidential=ruling.confidential,
             anonymous=ruling.anonymous,
-            recommended=recommended,
         )
 
     def _receiver(self, platform: str, place: str) -> tuple[str, str]:
@@ -230,7 +222,7 @@ def handler(args: argparse.Namespace) -> int:
         first = "\n".join(str(fault) for fault in group.exceptions[:10])
         words = f"清单或数据有误,共 {len(group.exceptions)} 处(liandong rules check 列出全部) / the data are refused:\n"
         return refuse(words + first)
-    except (_Wrong, OSError, ValueError) as fault:
+    except (_Wrong, OSError) as fault:
         return refuse(str(fault))
     write = _write_json if args.json else _write_words
     if args.text is not None:
@@ -264,7 +256,6 @@ def _judge(args: argparse.Namespace) -> Judge:
         division=args.division,
         at=_instant(args.at),
         hints=Hints(caller_gone=args.caller_gone),
-        model=load_recommender(data.model),
     )
     gc.freeze()
     gc.enable()
@@ -318,10 +309,6 @@ def _write_json(answer: Answer, _text: str, out: TextIO) -> None:
     out.write("\n")
 
 
-def _shares(said: Recommended) -> str:
-    return "、".join(f"{one.label} {one.probability:.0%}" for one in (*said.categories, *said.units[:1]))
-
-
 def _write_words(answer: Answer, text: str, out: TextIO) -> None:
     shown = text if len(text) <= 60 else text[:60] + "…"
     rows = [
@@ -343,8 +330,6 @@ def _write_words(answer: Answer, text: str, out: TextIO) -> None:
     rows.append(
         f"  类别      {answer.category or '—'} · {answer.kind} · {_URGENCIES[answer.urgency]} · 把握 {answer.confidence:.0%}"
     )
-    if answer.recommended.differs:
-        rows.append(f"  模型另有看法 {_shares(answer.recommended)}")
     if answer.question:
         rows.append(f"  请先问    {answer.question}")
     rows.append(f"  清单版本  {answer.list_version[:12]}")

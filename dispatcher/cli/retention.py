@@ -69,6 +69,7 @@ def handler(arguments: argparse.Namespace) -> int:
 
 
 async def _run(core: Core, *, dry_run: bool) -> Report:
+    from dispatcher.store.erasures import journal_of, keep_journal
     from routing_rules.retention import compile_retention
 
     periods = compile_retention(files_of("retention", None))
@@ -98,6 +99,8 @@ async def _run(core: Core, *, dry_run: bool) -> Report:
                     left += rest
                     elsewhere.update(dict.fromkeys(places))
                 bar.update(len(page))
+    if erased:
+        await keep_journal(core.database, journal_of(core.settings.database.anchor_file), core.vault)
     return Report(
         dry_run=dry_run,
         due=dict(due),
@@ -112,18 +115,21 @@ async def _run(core: Core, *, dry_run: bool) -> Report:
 async def _platforms(core: Core) -> list[str]:
     from sqlalchemy import select
 
+    from dispatcher.domain.commands import CASE
     from dispatcher.store.tables import Table
 
     stream = Table.metadata.tables["stream"]
     async with core.database.looking() as connection:
-        found = await connection.execute(select(stream.c.platform).distinct().order_by(stream.c.platform))
+        cases = select(stream.c.platform).where(stream.c.stream_kind == CASE).distinct()
+        found = await connection.execute(cases.order_by(stream.c.platform))
         return [str(platform) for platform in found.scalars().all()]
 
 
 async def _page(core: Core, platform: str, before: datetime, after: UUID | None) -> list[Expired]:
+    from dispatcher.domain.commands import CASE
     from dispatcher.store.retention import expired
 
-    return await expired(core.database, platform, before, after=after, limit=_PAGE)
+    return await expired(core.database, platform, before, kind=CASE, after=after, limit=_PAGE)
 
 
 async def _erase(core: Core, case: UUID, keep: Keep, now: datetime) -> str:

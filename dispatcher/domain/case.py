@@ -284,6 +284,8 @@ def _apply(case: Case, event: e.AnyEvent, at: datetime) -> Case:
             back = Stage.FED_BACK if case.police_sent else _home(case)
             return replace(case, stage=back, hops=_moved(case, case.platform, at, "came-back"))
         case e.PeerResultReported():
+            if event.passed:
+                return replace(case, result=event.result)
             if case.stage is not Stage.HANDED_OVER:
                 return (
                     case  # passed on for good, or back in our hands already: on record, nothing waits for it

@@ -76,24 +76,11 @@ class CaseRegistered(Event, frozen=True, kw_only=True, tag="case-registered.1"):
     imported: bool = False
 
 
-class ModelSaid(Record, frozen=True, kw_only=True):
-    """What a trained model thought of a text: labels, best first, with calibrated probabilities (0 to 1).
-
-    ``differs``: it was surer than its line and said something else than the ruling.
-    """
-
-    model: str
-    categories: tuple[tuple[str, float], ...]
-    units: tuple[tuple[str, float], ...] = ()
-    differs: bool = False
-
-
 class CaseRuled(Event, frozen=True, kw_only=True, tag="case-ruled.1"):
     """Ruled by the lists. ``human``: the ruling leaves it to a person.
 
     ``owes`` is the event word of what this platform must do first ("assignment-due", "dispatch-due",
-    "passing-due"): it starts clocks as the event of that name does. Empty when ruled again. ``recommended`` is what the
-    trained model in force said beside it; None where there is none.
+    "passing-due"): it starts clocks as the event of that name does. Empty when ruled again.
     """
 
     matter: Matter
@@ -101,7 +88,6 @@ class CaseRuled(Event, frozen=True, kw_only=True, tag="case-ruled.1"):
     division: str = ""
     human: bool = False
     owes: str = ""
-    recommended: ModelSaid | None = None
 
 
 class RulingChanged(Event, frozen=True, kw_only=True, tag="ruling-changed.1"):
@@ -192,8 +178,11 @@ class HandOverFailed(Event, frozen=True, kw_only=True, tag="hand-over-failed.1")
 
 
 class PeerResultReported(Event, frozen=True, kw_only=True, tag="peer-result-reported.1"):
+    """``passed``: the case had been passed on for good (a danger call, say); its result is kept and told to the desk."""
+
     result: Result
     words: Said | None = None
+    passed: bool = False
 
 
 class ReflowSeen(Event, frozen=True, kw_only=True, tag="reflow-seen.1"):

@@ -146,6 +146,8 @@ def _plan(
             yield from _tell(case, "reply-ready", said=case.reply)
         case e.CaseAnswered() | e.CaseClosed() | e.CaseGuided() | e.CaseWithdrawn() | e.PeerResultReported():
             yield from _back_to_peer(before, event, case)
+            if isinstance(event, e.PeerResultReported) and event.passed:
+                yield _to_platform(case, "platform-agent", "peer-result")
             if isinstance(event, e.CaseClosed):
                 yield from _tell(case, "closed")
         case e.CaseReopened(why="redo"):
@@ -297,5 +299,11 @@ def _back_to_peer(before: Case | None, event: e.AnyEvent, case: Case) -> Iterato
         peer_case=origin.case,
         peer_number=origin.number,
         result=case.result.value,
-        said=case.reply,
+        said=case.reply if case.reply is not None else _closing_words(event),
     )
+
+
+def _closing_words(event: e.AnyEvent) -> int | None:
+    """What was said at the close: how 110 dealt with a danger case goes back to who passed it on."""
+    words = event.words if isinstance(event, e.CaseClosed | e.PeerResultReported) else None
+    return None if words is None else words.no

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from dispatcher.domain import commands as c
 from dispatcher.domain import events as e
+from dispatcher.domain import exports as x
 from dispatcher.domain.authority import of_units
 from dispatcher.domain.case import Case, evolve, row_of
 from dispatcher.domain.decide import decide
@@ -75,6 +76,8 @@ class LiandongProduct:
         Raises:
             Refused: nothing changes.
         """
+        if isinstance(sent.command, x.ExportCommand):
+            return x.handle(states, sent, now=now)
         ledger = Ledger(library=self.library, actor=sent.actor, now=now)
         refs = sent.command.streams()
         draft = Draft(ledger, refs[0], case_of(states[refs[0]]))
@@ -120,24 +123,32 @@ class LiandongProduct:
         self, state: msgspec.Struct | None, event: Event, ref: StreamRef, at: datetime
     ) -> msgspec.Struct:
         """Evolve one state by one stored event."""
+        if ref.kind == x.EXPORT:
+            return x.fold(state, event, at)
         return evolve(case_of(state), cast("e.AnyEvent", event), at, ref.id)
 
     def row(self, state: msgspec.Struct) -> StreamRow:
-        """The indexed columns of a case."""
+        """The indexed columns of a case, or of an export."""
+        if isinstance(state, x.Export):
+            return x.row_of(state)
         return row_of(cast("Case", state))
 
     def parties(self, state: msgspec.Struct) -> tuple[str, ...]:
         """The units that have a part in a case."""
-        return of_units(cast("Case", state))
+        return () if isinstance(state, x.Export) else of_units(cast("Case", state))
 
     def deadlines(
         self, before: msgspec.Struct | None, event: Event, after: msgspec.Struct, ref: StreamRef, at: datetime
     ) -> Sequence[DeadlineChange]:
         """What one event did to the deadline rows."""
+        if ref.kind == x.EXPORT:
+            return ()
         return tuple(deadline_changes(case_of(before), cast("e.AnyEvent", event), cast("Case", after), ref))
 
     def state_type(self, kind: str) -> type[msgspec.Struct]:
-        """Cases are the streams there are."""
+        """Cases and exports are the streams there are."""
+        if kind == x.EXPORT:
+            return x.Export
         if kind != c.CASE:
             raise LookupError(f"no aggregate {kind!r}")
         return Case

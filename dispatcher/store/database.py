@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InternalEr
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from dispatcher.store.errors import AlreadyServing, BadUrl
+from dispatcher.store.private import make_private
 
 SESSION: Mapping[str, str] = {
     "application_name": "liandong",
@@ -232,7 +233,7 @@ class Database:
 
     def _sqlite(self, use: str) -> AsyncEngine:
         assert self.path is not None
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(self.path)
         engine = create_async_engine(
             self.url.set(drivername="sqlite+aiosqlite"),
             pool_size=1 if use == "write" else self._pool,

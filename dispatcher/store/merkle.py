@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from dispatcher.store.database import Database
 from dispatcher.store.errors import Unreadable
+from dispatcher.store.private import append_private
 from dispatcher.store.vault import Vault, signed_by
 
 CHUNK = 5000
@@ -93,10 +94,8 @@ async def anchor(database: Database, made: datetime, vault: Vault) -> Anchor:
 
 
 def write_anchor(path: Path, made: Anchor) -> None:
-    """Append an anchor to a file of JSON lines."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
-        file.write(msgspec.json.encode(made) + b"\n")
+    """Append an anchor to a file of JSON lines that only its owner may read."""
+    append_private(path, msgspec.json.encode(made) + b"\n")
 
 
 def read_anchors(path: Path, signer: str = "") -> tuple[Anchor, ...]:

@@ -48,16 +48,28 @@ class Leftovers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def expired(
-    database: Database, platform: str, before: datetime, *, after: UUID | None = None, limit: int = 500
+    database: Database,
+    platform: str,
+    before: datetime,
+    *,
+    kind: str,
+    after: UUID | None = None,
+    limit: int = 500,
 ) -> list[Expired]:
-    """Streams of a platform that are closed, not erased, and untouched since ``before``, by id after ``after``.
+    """Streams of a kind and platform that are closed, not erased, and untouched since ``before``, by id after ``after``.
 
     A legal hold is in the state, so the command decides on it, not this list.
     """
     c = _stream.c
     statement = (
         select(c.id, c.stream_kind, c.platform, c.last_at)
-        .where(c.platform == platform, c.open.is_(False), c.erased.is_(None), c.last_at < before)
+        .where(
+            c.stream_kind == kind,
+            c.platform == platform,
+            c.open.is_(False),
+            c.erased.is_(None),
+            c.last_at < before,
+        )
         .order_by(c.id)
         .limit(limit)
     )

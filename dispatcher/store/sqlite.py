@@ -14,6 +14,7 @@ from uuid import UUID
 
 from dispatcher.store.database import SQLITE_CONTENDED, SQLITE_OUT_OF_REACH, Database, sqlite_pragmas
 from dispatcher.store.engine import Again, BadData, Lost
+from dispatcher.store.private import make_private
 from dispatcher.store.rows import (
     DEADLINE_COLUMNS,
     EVENT_COLUMNS,
@@ -388,6 +389,8 @@ class SqliteEngine:
         return None if value is None else instant(value)
 
     def _connect(self) -> sqlite3.Connection:
+        assert self._database.path is not None
+        make_private(self._database.path)
         connection = sqlite3.connect(str(self._database.path), isolation_level=None, cached_statements=256)
         for pragma in sqlite_pragmas():
             connection.execute(pragma)

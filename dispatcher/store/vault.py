@@ -75,6 +75,7 @@ class Vault:
             pass
         else:
             with os.fdopen(handle, "w") as file:
+                os.fchmod(handle, 0o600)  # whatever the umask
                 file.write(os.urandom(KEY_BYTES).hex() + "\n")
                 file.flush()
                 os.fsync(file.fileno())

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import hashlib
 import io
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -109,6 +112,13 @@ def test_an_export_of_an_empty_store_has_its_head_only(
     (head,) = csv.reader(io.StringIO(content.decode("utf-8-sig")))
     assert head[:2] == ["诉求编号", "工单号"]
     assert sorted(path.name for path in tmp_path.iterdir() if ".part" in path.name) == []
+    with closing(sqlite3.connect(tmp_path / "liandong.db")) as connection:
+        log = connection.execute('SELECT "by", body FROM event ORDER BY position').fetchall()
+    begun, ended = (json.loads(body) for _, body in log)
+    assert all(by.startswith("console:") for by, _ in log)
+    assert (begun["what"], begun["format"], begun["platforms"]) == ("cases", "csv", ["*"])
+    assert (ended["rows"], ended["whole"]) == (0, True)
+    assert ended["digest"] == hashlib.sha256(content).hexdigest()
     assert capsysbinary.readouterr().out == b""
 
 

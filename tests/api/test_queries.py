@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
+from dispatcher.domain.product import LiandongProduct
 from dispatcher.domain.stream import Actor
+from dispatcher.store.verify import verify
+from dispatcher.wiring import CODEC
 from tests.api import people
 from tests.api.conftest import Api
 
@@ -147,13 +152,14 @@ async def test_the_trail_says_who_when_and_under_which_lists(api: Api) -> None:
 
 async def test_events_are_exported_in_commit_order_and_go_on_after_a_position(api: Api) -> None:
     await _register(api, 3)
+    stored = await api.events()
 
     all_of_them = await api.ask("GET", "/export/events", CHIEF)
     lines = [msgspec.json.decode(line) for line in all_of_them.body.splitlines()]
     later = await api.ask("GET", f"/export/events?after={lines[3]['position']}&limit=2", CHIEF)
 
     assert all_of_them.headers["Content-Type"].startswith("application/x-ndjson")
-    assert [line["position"] for line in lines] == list(range(1, await api.events() + 1))
+    assert [line["position"] for line in lines] == list(range(1, stored + 1))
     assert [msgspec.json.decode(line) for line in later.body.splitlines()] == lines[4:6]
 
 
@@ -171,13 +177,34 @@ async def test_cases_are_exported_as_a_table_that_spreadsheets_read(api: Api) ->
     assert rows[0]["首接时间"].startswith("2026-11-18 10:")
 
 
-async def test_an_export_is_on_record(api: Api, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "liandong.export")
+async def _exports(api: Api) -> list[dict[str, Any]]:
+    """What the log says of exports, oldest first."""
+    question = text("SELECT body, \"by\", at FROM event WHERE stream_kind = 'export' ORDER BY position")
+    async with api.services.database.looking() as connection:
+        rows = (await connection.execute(question)).all()
+    return [{**msgspec.json.decode(row.body), "by": row.by, "at": row.at} for row in rows]
 
-    await api.ask("GET", "/export/cases", CHIEF)
 
-    (told,) = [record for record in caplog.records if record.name == "liandong.export"]
-    assert (told.__dict__["by"], told.__dict__["what"], told.__dict__["rows"]) == (CHIEF.id, "cases", 0)
+async def test_an_export_is_an_event_with_who_what_scope_filter_count_and_digest(api: Api) -> None:
+    await _register(api, 2)
+
+    given = await api.ask("GET", "/export/cases?format=csv&open=true", CHIEF)
+
+    begun, ended = await _exports(api)
+    assert (begun["kind"], begun["by"], begun["what"]) == ("export-begun.1", CHIEF.id, "cases")
+    assert (begun["format"], begun["filters"]) == ("csv", {"format": "csv", "open": "true"})
+    assert people.HOTLINE in begun["platforms"]
+    assert (ended["kind"], ended["rows"], ended["whole"]) == ("export-ended.1", 2, True)
+    assert ended["digest"] == hashlib.sha256(given.body).hexdigest()
+    proof = await verify(api.services.database, LiandongProduct(people.library()), CODEC)
+    assert proof.faults == ()
+
+
+async def test_a_refused_export_leaves_no_record(api: Api) -> None:
+    assert (await api.ask("GET", "/export/cases?nonsense=1", CHIEF)).status == 422
+    assert (await api.ask("GET", "/export/cases", people.agent())).status == 403
+
+    assert await _exports(api) == []
 
 
 async def test_an_export_holds_only_what_its_reader_may_see(api: Api) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -501,3 +502,47 @@ def test_a_number_that_lies_too_far_back_comes_in_by_import_only() -> None:
         book.register(LAMP, first_received=at("2024-03-02 10:00"), peer_platform=POLICE)
 
     assert refused.value.field == "first_received"
+
+
+def test_the_hotline_learns_how_110_closed_a_danger_case_that_it_passed_on() -> None:
+    """Both sides: what 110 said at the close goes back, and the hotline's case and desk have the result."""
+    book = CaseBook()
+    order = book.register(KNIFE, platform=POLICE, peer_platform=HOTLINE, first_platform=HOTLINE)
+    book.do(c.ReportFeedback(case=order, category="纠纷"), POLICE_AGENT)
+    book.do(c.ClosePoliceOrder(case=order, result=Result.SOLVED, words="已控制,无人受伤"), POLICE_AGENT)
+    (back,) = book.effects(f.ReturnResult)
+    assert (back.to, back.result) == (HOTLINE, "solved")
+    assert back.said is not None
+
+    case = book.register(KNIFE)
+    book.do(c.ConfirmTransfer(case=case, number="J1"))
+    book.do(c.ReportPeerResult(case=case, result=Result.SOLVED, words="已控制,无人受伤"), PEER_POLICE)
+
+    assert book.case(case).result is Result.SOLVED
+    told = [x for x in book.effects(f.Notify) if x.case == case]
+    assert (told[-1].to.platform, told[-1].template) == (HOTLINE, "peer-result")
+
+
+def test_a_police_order_is_transferred_to_another_110_not_handed_over_by_order() -> None:
+    book = CaseBook()
+    order = book.register(KNIFE, platform=POLICE)
+    book.do(c.ReportFeedback(case=order, category="纠纷", remainder=True), POLICE_AGENT)
+
+    with pytest.raises(AgainstRule) as refused:
+        book.do(
+            c.HandOverCase(case=order, to="110-630200", reason="辖区在海东", remainder=True), POLICE_AGENT
+        )
+
+    assert refused.value.field == "to"
+
+
+def test_only_the_other_platform_names_a_first_receipt_before_ours() -> None:
+    book = CaseBook()
+    before = book.now - timedelta(hours=3)
+
+    with pytest.raises(BadField) as refused:
+        book.register(LAMP, first_received=before)
+    theirs = book.register(LAMP, by=PEER_HOTLINE, first_received=before, peer_platform=POLICE)
+
+    assert refused.value.field == "first_received"
+    assert book.case(theirs).first_received == before

@@ -190,18 +190,18 @@ async def test_what_has_reached_its_end_is_listed_and_erased(
     clock.advance(400 * DAY)
     before = clock.now() - 365 * DAY
 
-    due = await expired(database, "12345-630100", before)
+    due = await expired(database, "12345-630100", before, kind="jar")
     for one in due[:2]:
         await writer.submit(sent(ForgetJar(ref=one.ref), f"forget {one.ref.id}"))
 
     assert {one.ref for one in due} == {jar(f"j{n}") for n in range(5)}
-    assert await expired(database, "110-630100", before) == []
-    assert [one.ref for one in await expired(database, "12345-630100", before)] == [
+    assert await expired(database, "110-630100", before, kind="jar") == []
+    assert [one.ref for one in await expired(database, "12345-630100", before, kind="jar")] == [
         one.ref for one in due[2:]
     ]
-    assert [one.ref for one in await expired(database, "12345-630100", before, after=due[3].ref.id)] == [
-        due[4].ref
-    ]
+    assert [
+        one.ref for one in await expired(database, "12345-630100", before, kind="jar", after=due[3].ref.id)
+    ] == [due[4].ref]
     report = await leftovers(database, due[0].ref)
     assert report.rows == {"text": 0, "vault": 0, "vault_key": 0, "stream": 0}
     assert report.erased == clock.now()

@@ -18,7 +18,7 @@ from dispatcher.domain import events as e
 from dispatcher.domain.case import Case
 from dispatcher.domain.library import Library
 from dispatcher.domain.product import LiandongProduct
-from dispatcher.domain.stream import LIVE, Actor, Change, Effect, StreamRef, StreamRow, Submission
+from dispatcher.domain.stream import LIVE, Actor, Change, Effect, Role, StreamRef, StreamRow, Submission
 from dispatcher.domain.values import FINISHED, Result, SafeContact, Stage
 from routing_rules.ruling import Urgency
 from tests.support.library import (
@@ -31,6 +31,7 @@ from tests.support.library import (
     at,
     clerk,
     library,
+    staff,
     unit,
 )
 
@@ -111,7 +112,7 @@ class CaseBook:
                 confidential=confidential,
                 safe_contact=safe_contact,
             ),
-            by or (POLICE_AGENT if platform == POLICE else AGENT),
+            by or _sender(platform, passed_on=bool(peer_platform and first_received)),
         )
         return case
 
@@ -301,3 +302,10 @@ class CaseBook:
 
 def _ref(case: UUID) -> StreamRef:
     return StreamRef(kind=c.CASE, id=case)
+
+
+def _sender(platform: str, *, passed_on: bool) -> Actor:
+    """Who registers: an agent, or the linkage for what another platform passed on with its own first receipt."""
+    if passed_on:
+        return staff(platform, Role.PEER)
+    return POLICE_AGENT if platform == POLICE else AGENT

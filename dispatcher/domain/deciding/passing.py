@@ -58,6 +58,7 @@ def hand_over(draft: Draft, command: c.HandOverCase) -> None:
     """An order instead of a call. Danger is never handed over by order: it is transferred."""
     checks.words("reason", command.reason)
     checks.other_platform("to", command.to, draft)
+    _to_the_other_line(draft, command)
     case = draft.case
     if not command.remainder:
         checks.not_danger(draft, "hand-over-case")
@@ -72,6 +73,19 @@ def hand_over(draft: Draft, command: c.HandOverCase) -> None:
     draft.record(
         e.HandOverDue(to=command.to, reason=draft.said("reason", command.reason), remainder=command.remainder)
     )
+
+
+def _to_the_other_line(draft: Draft, command: c.HandOverCase) -> None:
+    """110 to another 110 is a transfer: a police order must not wait for a hand-over's working day (DOMAIN.md, Must 6
+    and the deadline table know hand-over orders 110 → 12345 only; between 110s the place decides, at once). A
+    non-police remainder is 12345's by definition. 12345 to another 12345 (province and prefecture) stays allowed."""
+    if draft.case.line == Line.POLICE and command.to.startswith(f"{Line.POLICE}-"):
+        raise AgainstRule(
+            "A police order is not handed over to another 110 by order.",
+            field="to",
+            value=command.to,
+            remedy="transfer-case: the other 110 must have it at once",
+        )
 
 
 def confirm_hand_over(draft: Draft, command: c.ConfirmHandOver) -> None:
@@ -90,7 +104,13 @@ def peer_result(draft: Draft, command: c.ReportPeerResult) -> None:
     """The other side's result. A police order without a unit sent closes by it; with one, 110 closes it itself.
     What nobody waits for here any more is on record all the same."""
     waited = draft.case.stage is Stage.HANDED_OVER
-    draft.record(e.PeerResultReported(result=command.result, words=draft.maybe("peer-result", command.words)))
+    draft.record(
+        e.PeerResultReported(
+            result=command.result,
+            words=draft.maybe("peer-result", command.words),
+            passed=draft.case.stage is Stage.PASSED,
+        )
+    )
     case = draft.case
     if waited and case.line == Line.POLICE and not case.police_sent:
         draft.record(e.CaseClosed(result=Result.BY_PEER))
