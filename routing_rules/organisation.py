@@ -11,7 +11,16 @@ from hashlib import sha256
 
 import msgspec
 
-from routing_rules.duty import Contact, Duty, Person, Roster, contact_of, duty_of, phone_at, roster_faults
+from routing_rules.duty import (
+    Contact,
+    Duty,
+    Person,
+    Roster,
+    contact_of,
+    duty_of,
+    phone_at,
+    roster_faults,
+)
 from routing_rules.places import Places
 from routing_rules.strict import DataFault, read_row, refuse, tables_of
 from routing_rules.unit_codes import division_code_fault, unit_code_fault

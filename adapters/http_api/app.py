@@ -27,6 +27,8 @@ _PATHS: Final[tuple[tuple[str, type[ApiView]], ...]] = (
     ("/cases/by-number/{number}", queries.ByNumber),
     ("/cases/{case}", queries.OneCaseView),
     ("/cases/{case}/trail", queries.TrailView),
+    ("/cases/{case}/notices", queries.CaseNoticesView),
+    ("/notices", queries.NoticesView),
     ("/deadlines", queries.DeadlinesView),
     ("/figures", queries.FiguresView),
     ("/export/events", bulk.ExportEvents),

@@ -19,6 +19,8 @@ from dispatcher.domain.values import Stage
 from dispatcher.views.cases import CasePage, Filters, OneCase, id_of_number, list_cases, one_case
 from dispatcher.views.deadlines import DuePage, list_deadlines
 from dispatcher.views.figures import Figures, figures
+from dispatcher.views.notices import NoticePage, list_notices
+from dispatcher.views.told import CaseNotices, case_notices
 from dispatcher.views.trail import Trail, trail
 
 _TAG: Final = "查询 queries"
@@ -179,6 +181,50 @@ class TrailView(ApiView):
         if found is None:
             raise no_case("case", str(case))
         return json_answer(found)
+
+
+class CaseNoticesView(ApiView):
+    """A case's notices."""
+
+    told: ClassVar[Mapping[str, Told]] = {
+        "GET": Told(
+            tag=_TAG,
+            name="get-case-notices",
+            summary="通知与回执 / a case's notices",
+            model=CaseNotices,
+            problems=_ONE,
+        )
+    }
+
+    async def get(self, case: UUID, /) -> web.Response:
+        """Who was told what about a case, by which way, and why a notice was not sent: every notice with what became of
+        it on each channel."""
+        found = await case_notices(self.viewer, case)
+        if found is None:
+            raise no_case("case", str(case))
+        return json_answer(found)
+
+
+class NoticesView(ApiView):
+    """Notices of a desk."""
+
+    told: ClassVar[Mapping[str, Told]] = {
+        "GET": Told(
+            tag=_TAG,
+            name="list-notices",
+            summary="通知收件 / notices to a desk",
+            model=NoticePage,
+            problems=_MANY,
+        )
+    }
+
+    async def get(self, to: Code, limit: Limit = 50, cursor: Cursor | None = None) -> web.Response:
+        """What was sent to a unit (its code) or a platform (its id) about cases that you may see, the newest first. A
+        platform also reads messages to its citizens that no channel took: somebody must tell them."""
+        library = self.services.library()
+        if library.directory.platform(to) is None:
+            _known(self.services, platform=None, division=None, unit=to)
+        return json_answer(await list_notices(self.viewer, to, limit=limit, cursor=cursor or ""))
 
 
 class DeadlinesView(ApiView):

@@ -141,6 +141,10 @@ def _party(effect: Carried, out: Outgoing | None, library: Library, at: datetime
             phone = (personal.contact or personal.caller) if personal is not None else ""
             return Party(role="citizen", phone=phone, mobile=phone if is_mobile(phone) else "")
         case AlertLine(line=line, target=target):
+            platform = library.directory.platform(target)
+            if platform is not None:
+                # Another line has its own desk and its own number; software does not ring 119.
+                return Party(role=line, platform=target, name=platform.name, phone=platform.number)
             return _addressed(Recipient(role="duty-desk", unit=target), line, library, at)
         case Notify(to=to):
             return _addressed(to, to.role, library, at)

@@ -102,14 +102,15 @@ class Post:
         if not isinstance(effect, Notify | TellCitizen | AlertLine):
             raise GiveUp(f"notices do not carry {type(effect).__name__}")
         library, now = self._library(), self._clock.now()
-        if not self._channels and not isinstance(effect, TellCitizen) and not _explicit(effect):
+        told = _explicit(effect)
+        if not self._channels and not isinstance(effect, TellCitizen) and (not told or DESK in told):
             return  # desks only: they read what was sent (`dispatcher.views.notices`)
         out = await self._reads.get(effect.case)
         if isinstance(effect, TellCitizen):
             check_safe(out, now)
         urgent = is_urgent(effect, out)
-        ways = _explicit(effect) or library.notices.route(role_of(effect), urgent=urgent)
-        if not any(way in self._channels for way in ways) and DESK in ways and not _explicit(effect):
+        ways = told or library.notices.route(role_of(effect), urgent=urgent)
+        if not any(way in self._channels for way in ways) and DESK in ways:
             return
         known = await self._receipts.of(delivery.key)
         errand = _Errand(

@@ -1,4 +1,7 @@
-"""Notices as a desk reads them: what was sent to a unit or a platform, the newest first."""
+"""Notices as a desk reads them: what was sent to a unit or a platform, the newest first.
+
+A platform's desk also reads the messages to its citizens that no channel took: somebody must tell them.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,25 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, exists, or_, select
 from sqlmodel import col
 
-from dispatcher.domain.effects import AlertLine, Notify
+from dispatcher.domain.effects import AlertLine, Notify, TellCitizen
 from dispatcher.store.codec import kind_of
-from dispatcher.store.tables import Outbox, Streams
+from dispatcher.store.tables import Outbox, Receipts, Streams
 from dispatcher.views.cases import MOST, state_of
 from dispatcher.views.cursor import cursor_of, read_cursor
 from dispatcher.views.viewing import Viewer
 
 _ORDER = "notice"
 _KINDS = (kind_of(Notify), kind_of(AlertLine))
-_decoder = msgspec.json.Decoder(Notify | AlertLine)
+_CITIZEN = kind_of(TellCitizen)
+_TOOK = ("taken", "arrived", "confirmed")
+_decoder = msgspec.json.Decoder(Notify | AlertLine | TellCitizen)
 
 
 class KeptNotice(msgspec.Struct, frozen=True, kw_only=True):
-    """One notice. ``role`` is whom it means there; ``template``, ``clock``, ``milestone`` and ``level`` say what."""
+    """One notice. ``role`` is whom it means there, ``citizen`` for a message that somebody must pass on; ``template``, ``clock``, ``milestone`` and ``level`` say what."""
 
     key: UUID
     case: UUID
@@ -50,13 +55,19 @@ async def list_notices(viewer: Viewer, to: str, *, limit: int = 50, cursor: str 
     """
     limit = max(1, min(limit, MOST))
     created, key, receiver = col(Outbox.created), col(Outbox.key), col(Outbox.receiver)
+    carried = exists().where(
+        col(Receipts.key) == key, col(Receipts.channel) != "desk", col(Receipts.state).in_(_TOOK)
+    )
+    ours = and_(
+        col(Outbox.kind).in_(_KINDS), or_(receiver == to, receiver.startswith(f"{to}/", autoescape=True))
+    )
+    citizens = and_(col(Outbox.kind) == _CITIZEN, col(Streams.platform) == to, ~carried)
     statement = (
         select(key, created, col(Outbox.sent_at), col(Outbox.body), col(Streams.state))
         .join(Streams, col(Streams.id) == col(Outbox.stream_id))
         .where(
             col(Outbox.state) == "sent",
-            col(Outbox.kind).in_(_KINDS),
-            or_(receiver == to, receiver.startswith(f"{to}/", autoescape=True)),
+            or_(ours, citizens),
             viewer.streams(),
         )
         .order_by(created.desc(), key.desc())
@@ -79,14 +90,15 @@ async def list_notices(viewer: Viewer, to: str, *, limit: int = 50, cursor: str 
     )
 
 
-def _kept(key: UUID, sent: datetime, effect: Notify | AlertLine) -> KeptNotice:
+def _kept(key: UUID, sent: datetime, effect: Notify | AlertLine | TellCitizen) -> KeptNotice:
     notify = effect if isinstance(effect, Notify) else None
+    citizen = effect if isinstance(effect, TellCitizen) else None
     return KeptNotice(
         key=key,
         case=effect.case,
         number=effect.number,
-        role=notify.to.role if notify else "duty-desk",
-        template=notify.template if notify else "alert",
+        role=notify.to.role if notify else ("citizen" if citizen else "duty-desk"),
+        template="alert" if isinstance(effect, AlertLine) else effect.template,
         clock=notify.clock if notify else "",
         milestone=notify.milestone if notify else "",
         level=notify.level if notify else 0,

@@ -25,7 +25,7 @@ from adapters.notice.post import Post
 from adapters.notice.webhook import WebhookChannel, signature
 from dispatcher.domain import commands as c
 from dispatcher.domain.effects import AlertLine, Notify, PassOrder, Recipient, TellCitizen
-from dispatcher.domain.values import Personal, SafeContact
+from dispatcher.domain.values import Personal, Result, SafeContact
 from dispatcher.ports import GiveUp, TryLater
 from dispatcher.views.notices import list_notices
 from dispatcher.views.viewing import Viewer
@@ -308,3 +308,22 @@ async def test_a_notice_given_up_is_on_the_cases_record(fresh_url: str, tmp_path
                     "SELECT kind FROM event ORDER BY position DESC LIMIT 1"
                 )
                 assert kinds.scalar_one() == "notice-failed.1"
+
+
+async def test_a_message_to_a_citizen_that_no_channel_took_waits_at_the_platforms_desk(
+    liandong: World,
+) -> None:
+    unit = unit_of("urban-management")
+    case, number = await told(liandong)
+    await liandong.say(c.AssignCase(case=case, lead=unit), agent())
+    await liandong.say(c.SignFor(case=case), clerk(unit))
+    await liandong.say(c.ReplyCase(case=case, words="路灯已修复", result=Result.SOLVED), clerk(unit))
+    await liandong.say(c.ApproveReply(case=case), agent())
+    await liandong.send()
+
+    page = await list_notices(Viewer(liandong.core.database, agent(), liandong.core.library), HOTLINE)
+
+    assert [(n.role, n.template, n.number) for n in page.notices] == [
+        ("citizen", "reply-ready", number),
+        ("platform-agent", "reply-submitted", number),
+    ]

@@ -126,13 +126,22 @@ class World:
         """Move to an instant. What fell due on the way was settled at its own instant, and its effects were sent."""
         fired = 0
         await self.send()
-        while (due := await self.core.writer.next_due()) is not None and due <= instant:
+        while (due := await self._next()) is not None and due <= instant:
             await self.clock.advance(max(due, self.clock.now()))
             fired += await self.core.sweep.settle_all()
             await self.send()
         await self.clock.advance(instant)
         await self.send()
         return fired
+
+    async def _next(self) -> datetime | None:
+        """When something falls due, or what waits in the outbox may go."""
+        waits = await self.core.outbox.next_try()
+        if waits is not None and waits <= self.clock.now():
+            waits = None  # it stands behind another one
+        return min(
+            (due for due in (await self.core.writer.next_due(), waits) if due is not None), default=None
+        )
 
     async def position(self) -> int:
         """The position of the log's last event."""
