@@ -103,7 +103,8 @@ class Holder:
 class Core:
     """What every writing process is made of. ``inbox`` is how commands come in; ``library`` tells the one in force.
 
-    ``caller`` is the switch, once an adapter named before the notices has brought one.
+    ``caller`` is the switch, once an adapter named before the notices has brought one. ``fits`` say what a library
+    asks of this deployment that it has not got; adapters add them.
     """
 
     settings: Settings
@@ -125,6 +126,7 @@ class Core:
     watch: ReleaseWatch
     enforce: Callable[[Library], None]
     caller: Caller | None = None
+    fits: list[Callable[[Library], Sequence[str]]] = dataclasses.field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,8 +181,9 @@ def _notice(core: Core) -> Built:
             "0 while a line to the short message centre is down",
             lambda: all(line.is_up for line in connected.lines),
         )
-    if outside and (faults := unreachable(core.library(), connected.channels)):
-        raise WiringFault("\n  ".join(faults))
+    if outside:
+        core.fits.append(lambda library: unreachable(library, connected.channels))
+        _check_fit(core, core.library())
     post = Post(
         connected.channels,
         OutgoingCases(core.database, core.vault),
@@ -508,9 +511,11 @@ async def reload_lists(core: Core) -> None:
 
     Raises:
         ExceptionGroup: they have faults; nothing changed.
+        WiringFault: they ask for what is not connected here; nothing changed.
     """
     settings = core.settings
     fresh = await asyncio.to_thread(build_library, settings.data, settings.deployment.division)
+    _check_fit(core, fresh)
     await core.shelf.keep(fresh)
     core.watch.look_now()
 
@@ -519,6 +524,12 @@ def erase_again(ref: StreamRef) -> Submission:
     """The command that repeats an erasure which the journal names and the database has lost."""
     command = EraseCase(case=ref.id, basis="到期销毁(恢复备份后重复)/ repeated after a restore")
     return Submission(message_id=uuid5(ref.id, "erased-again"), command=command, actor=SYSTEM)
+
+
+def _check_fit(core: Core, library: Library) -> None:
+    faults = [fault for fit in core.fits for fault in fit(library)]
+    if faults:
+        raise WiringFault("\n  ".join(faults))
 
 
 def chores(core: Core) -> tuple[Chore, ...]:

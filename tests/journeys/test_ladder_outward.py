@@ -238,6 +238,13 @@ async def test_nobody_signs_and_nobody_answers(sqlite_template: Path, tmp_path: 
             ("sms", "taken"),
         ]
         assert shown.notices[-1].ways[0].why == "nobody answered"
+        assert [(one.role, one.template) for one in shown.notices] == [
+            ("unit-duty-phone", "assigned"),
+            ("unit-duty-phone", "sign.limit"),
+            ("unit-duty-leader", "sign.rung:duty-leader"),
+            ("platform-squad-leader", "sign.rung:head"),
+            ("unit-head", "sign.rung:head"),
+        ]
         assert await here.events(case, "notice-diverted.1") == 5
         assert await here.liandong.core.outbox.dead_letters() == []
 

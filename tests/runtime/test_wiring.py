@@ -18,7 +18,7 @@ from dispatcher.domain import effects as f
 from dispatcher.domain.authority import ROLES
 from dispatcher.domain.failures import failure_of
 from dispatcher.domain.stream import Actor, Effect, Role, Submission
-from dispatcher.ports import Outcome
+from dispatcher.ports import DutyCall, Outcome
 from dispatcher.runtime.clock import SystemClock
 from dispatcher.runtime.hands import Hands
 from dispatcher.runtime.service import Attached, Service
@@ -33,6 +33,7 @@ from dispatcher.wiring import (
     WiringFault,
     build_service,
     carriers_of,
+    reload_lists,
     writing,
 )
 
@@ -235,3 +236,56 @@ def test_a_platform_or_a_division_that_nobody_knows_is_named_before_anything_sta
     assert "deployment.platforms = 12345-999999" in str(refused.value)
     assert "deployment.division = 999999" in str(refused.value)
     assert "110-630000" not in str(refused.value)
+
+
+def _chosen(folder: Path, **env: str) -> Settings:
+    base = {
+        "LIANDONG_DATABASE_URL": f"sqlite:///{folder}/liandong.db",
+        "LIANDONG_VAULT_KEY_FILE": str(folder / "vault.key"),
+    }
+    return load_settings(None, {**base, **env}, folder=folder)
+
+
+_ONLY_BY_PHONE = """
+schema = "notices-1"
+[[route]]
+to = ["unit-duty-phone"]
+channels = ["phone"]
+[[route]]
+to = ["*"]
+channels = ["desk"]
+"""
+
+
+class _Switch:
+    async def ring(self, call: DutyCall) -> str:
+        return f"call-{call.id}"
+
+
+async def test_notices_that_could_never_leave_are_refused_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "notices").mkdir()
+    (tmp_path / "notices" / "mine.toml").write_text(_ONLY_BY_PHONE)
+    settings = _chosen(tmp_path, LIANDONG_DATA_NOTICES=str(tmp_path / "notices"))
+
+    with pytest.raises(WiringFault, match="unit-duty-phone: none of their channels is connected here"):
+        build_service(settings)
+
+
+async def test_with_a_switch_they_leave_and_without_one_a_reload_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "notices"
+    folder.mkdir()
+    (folder / "mine.toml").write_text(_ONLY_BY_PHONE)
+    settings = _chosen(tmp_path, LIANDONG_DATA_NOTICES=str(folder))
+    telephony = AdapterSpec(
+        kind="telephony",
+        carries=frozenset(),
+        build=lambda _: Built(attached=Attached(kind="telephony"), caller=_Switch()),
+    )
+
+    _, core = build_service(settings, specs=(telephony, *SPECS))
+
+    assert core.caller is not None
+    (folder / "mine.toml").write_text(_ONLY_BY_PHONE.replace('"phone"', '"email"'))
+    with pytest.raises(WiringFault, match="email"):
+        await reload_lists(core)
+    await core.database.close()
