@@ -109,6 +109,7 @@ async def _erase_again(core: Core) -> Repeated:
     from dispatcher.wiring import erase_again
 
     journal = read_journal(journal_of(core.settings.database.anchor_file), core.vault.signer)
+    await core.shelf.keep()  # the restored cases run under releases of their own
     async with core.writer:
         return await repeat_erasures(core.database, core.inbox, journal, erase_again)
 
