@@ -32,6 +32,7 @@ VERBS = (
     Verb("classify", "dispatcher.cli.classify", "判定受理平台 / who should take a matter"),
     Verb("explain", "dispatcher.cli.explain", "一件诉求的经过与依据 / a case's trail and why"),
     Verb("rules", "dispatcher.cli.rules", "检查清单与数据 / check lists and data"),
+    Verb("model", "dispatcher.cli.model", "训练、评测、启用推荐模型 / the trained recommender"),
     Verb("replay", "dispatcher.cli.replay", "重放来件 / replay messages on a manual clock"),
     Verb("import", "dispatcher.cli.import_cases", "导入在办件与故障单 / import open cases and outage forms"),
     Verb("export", "dispatcher.cli.export", "批量导出 / bulk export"),

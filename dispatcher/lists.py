@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,6 +22,9 @@ from routing_rules.directory import Directory, compile_directory
 from routing_rules.loader import Rulebook, compile_rulebook, dump, restore
 from routing_rules.organisation import Organisation, compile_organisation
 from routing_rules.places import Places, compile_places
+
+if TYPE_CHECKING:
+    from routing_rules.model.scorer import Recommender
 
 
 def rulebook_files(data: Data) -> dict[str, bytes]:
@@ -79,6 +83,35 @@ def load_places(data: Data) -> Places:
 def load_directory(data: Data, places: Places) -> Directory:
     """Which platform answers where. Raises ExceptionGroup of `DataFault`."""
     return compile_directory(files_of("directory", data.directory), places)
+
+
+def load_recommender(path: Path) -> Recommender | None:
+    """The recommender whose copy lies there; None where there is no file.
+
+    Raises:
+        BadModel: the file is no model. OSError: it cannot be read.
+    """
+    if not path.exists():
+        return None
+    from routing_rules.model.scorer import Recommender  # NumPy costs those who have no model nothing
+
+    return Recommender(path.read_bytes())
+
+
+def keep_recommender(path: Path, content: bytes | None) -> None:
+    """Lay a copy there, whole or not at all; None takes it away.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    if content is None:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    Path(name).replace(path)
 
 
 def _shape() -> str:

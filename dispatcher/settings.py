@@ -103,7 +103,10 @@ _FOLDER = Meta(description="一个可读的目录，或留空 / a readable folde
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True):
-    """Folders that replace the packaged ones; None means packaged (``cache`` None: no cache)."""
+    """Folders that replace the packaged ones; None means packaged (``cache`` None: no cache).
+
+    ``model`` is where a copy of the recommender in force lies.
+    """
 
     lists: Annotated[Path | None, _FOLDER]
     lexicon: Annotated[Path | None, _FOLDER]
@@ -113,6 +116,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     organisation: Annotated[Path | None, _FOLDER]
     policy: Annotated[Path | None, _FOLDER]
     notices: Annotated[Path | None, _FOLDER]
+    model: Annotated[Path, Meta(description="模型文件的路径 / path of the model file")]
     cache: Annotated[
         Path | None, Meta(description="目录（不存在则建立），或留空 / a folder (made when missing), or empty")
     ]

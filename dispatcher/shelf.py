@@ -1,7 +1,8 @@
 """Releases between files and database: what is in force is kept, what others have put there is taken into force.
 
 A calendar in force is the configured folder and every notice that `liandong calendar load` has put into the database;
-policies in force are the configured one, and those that open cases still go by.
+policies in force are the configured one, and those that open cases still go by. The recommender in force is the one
+that `liandong model` promoted last.
 """
 
 from __future__ import annotations
@@ -9,20 +10,27 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from dispatcher.data_files import files_of
 from dispatcher.domain.library import Library
 from dispatcher.domain.worktime import Calendars
+from dispatcher.lists import keep_recommender
 from dispatcher.ports import Clock
 from dispatcher.settings import Data
 from dispatcher.store.database import Database
+from dispatcher.store.errors import Unreadable
+from dispatcher.store.models import Models
 from dispatcher.store.releases import Release, Releases
 from routing_rules.calendar_files import load_calendars, read_layer
 from routing_rules.loader import dump
 from routing_rules.policy import Policy
 from routing_rules.strict import DataFault
+
+if TYPE_CHECKING:
+    from routing_rules.model.scorer import Recommender
 
 NOTICE = "calendar-notice"
 
@@ -67,8 +75,14 @@ def name_of(notice: Notice) -> str:
     return f"{notice.file} ({notice.digest()[:8]})"
 
 
-def renewed(library: Library, *, policies: Iterable[Policy], calendars: Calendars) -> Library:
-    """The same library under other calendars, knowing earlier policies too; today's stays the last."""
+def renewed(
+    library: Library,
+    *,
+    policies: Iterable[Policy],
+    calendars: Calendars,
+    recommender: Recommender | None = None,
+) -> Library:
+    """The same library under other calendars and model, knowing earlier policies too; today's stays the last."""
     today = library.policy
     return Library(
         book=library.book,
@@ -79,6 +93,7 @@ def renewed(library: Library, *, policies: Iterable[Policy], calendars: Calendar
         places=library.places,
         home=library.home,
         notices=library.notices,
+        recommender=recommender,
     )
 
 
@@ -133,7 +148,27 @@ class Shelf:
         calendars = await asyncio.to_thread(lambda: Calendars(load_calendars(files)))
         if calendars.version == library.calendars.version:
             calendars = library.calendars
-        return renewed(library, policies=earlier, calendars=calendars)
+        recommender = await self._recommender()
+        return renewed(library, policies=earlier, calendars=calendars, recommender=recommender)
+
+    async def _recommender(self) -> Recommender | None:
+        """The model in force; a copy is laid where `classify` looks for it.
+
+        Raises:
+            Unreadable: the stored model was changed from outside.
+        """
+        kept = await Models(self._releases).champion()
+        now = self._library().recommender
+        if kept is None or (now is not None and now.digest == kept.digest):
+            return now if kept is not None else None
+        from routing_rules.model.scorer import BadModel, Recommender  # no model, no NumPy
+
+        try:
+            made = await asyncio.to_thread(Recommender, kept.content)
+        except BadModel as err:
+            raise Unreadable(f"model {kept.digest}: {err}") from err
+        await asyncio.to_thread(keep_recommender, self._data.model, kept.content)
+        return made
 
     async def keep(self, fresh: Library | None = None) -> None:
         """Put into force what files and database say together, and keep it under its digests."""
@@ -169,7 +204,11 @@ class Shelf:
             return False
         library = self._library()
         complete = await self.complete(library)
-        changed = complete.calendars is not library.calendars or complete.policies != library.policies
+        changed = (
+            complete.calendars is not library.calendars
+            or complete.policies != library.policies
+            or complete.recommender is not library.recommender
+        )
         if changed:
             self._enforce(complete)
         self._known = known

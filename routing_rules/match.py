@@ -137,12 +137,12 @@ def _winner(
     weights: dict[int, float] = {}
     if any(row.item.alone for row in held):
         loudest = max(
-            (_weight(row, facts, weights) for row in held if row.verdict.tier == "ordinary"), default=0.0
+            (weight_of(row, facts, weights) for row in held if row.verdict.tier == "ordinary"), default=0.0
         )
         if loudest >= TOPIC_SPEAKS:
             held = [row for row in held if not row.item.alone]
     if len(held) > 1 and held[0].verdict.tier == "ordinary":
-        held = sorted(held, key=lambda row: -_weight(row, facts, weights))
+        held = sorted(held, key=lambda row: -weight_of(row, facts, weights))
     first = held[0]
     for row in held:
         if row.item is not first.item:
@@ -175,7 +175,7 @@ def _also(verdict: Verdict, rows: list[Alternative], facts: Facts) -> tuple[str,
     return lines
 
 
-def _weight(row: Alternative, facts: Facts, weights: dict[int, float]) -> float:
+def weight_of(row: Alternative, facts: Facts, weights: dict[int, float]) -> float:
     """How much of the text speaks of the loudest fact: length of its words (four at most), double at the head."""
     most = 0.0
     for fact in row.facts:

@@ -16,6 +16,7 @@ from adapters.http_api.view import ApiView, Told, json_answer
 from dispatcher.domain.library import Library
 from dispatcher.domain.worktime import Unreckonable
 from routing_rules.directory import UnknownLine
+from routing_rules.recommend import Recommended
 from routing_rules.ruling import Hints, Ruling
 
 _TAG: Final = "判定与时限 rulings and working time"
@@ -34,13 +35,17 @@ class RulingIn(Body):
 
 
 class RulingOut(msgspec.Struct, frozen=True, kw_only=True):
-    """What the lists say. ``place`` is the division ruled for, ``units`` the codes of the owners there."""
+    """What the lists say. ``place`` is the division ruled for, ``units`` the codes of the owners there.
+
+    ``recommended``: categories and kinds of units by the trained model in force, else by the lists' own words.
+    """
 
     place: str
     question: str
     units: tuple[str, ...]
     unit_names: tuple[str, ...]
     ruling: Ruling
+    recommended: Recommended
 
 
 class WorktimeOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +83,8 @@ class Rulings(ApiView):
         at = body.at or services.clock.now()
         hints = msgspec.convert(body.hints.model_dump(), Hints)  # type: ignore[attr-defined]
         ruling = library.rule(body.text, line=body.line, division=place, at=at, hints=hints)
-        return json_answer(_told(library, ruling, place, at))
+        recommended = library.recommend(body.text, ruling, division=place, at=at, hints=hints)
+        return json_answer(_told(library, ruling, recommended, place, at))
 
 
 class Worktime(ApiView):
@@ -126,7 +132,7 @@ class Worktime(ApiView):
         )
 
 
-def _told(library: Library, ruling: Ruling, place: str, at: datetime) -> RulingOut:
+def _told(library: Library, ruling: Ruling, recommended: Recommended, place: str, at: datetime) -> RulingOut:
     try:
         receiver = library.directory.receiver(ruling.platform, place, at)
         ruling = msgspec.structs.replace(ruling, receiver=receiver.platform_id)
@@ -144,6 +150,7 @@ def _told(library: Library, ruling: Ruling, place: str, at: datetime) -> RulingO
         units=tuple(dict.fromkeys(unit.code for unit in units)),
         unit_names=tuple(dict.fromkeys(unit.name for unit in units)),
         ruling=ruling,
+        recommended=recommended,
     )
 
 

@@ -19,15 +19,18 @@ from dispatcher.lists import (
     load_directory,
     load_organisation,
     load_places,
+    load_recommender,
     load_rulebook,
     rulebook_files,
 )
 from routing_rules.match import rule
+from routing_rules.recommend import Recommended, category_of, recommend
 from routing_rules.ruling import Evidence, Hints, Line, Ruling
 
 if TYPE_CHECKING:
     from routing_rules.directory import Directory
     from routing_rules.loader import Rulebook
+    from routing_rules.model.scorer import Recommender
     from routing_rules.organisation import Organisation
     from routing_rules.places import Places
 
@@ -96,6 +99,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     about_unit: str
     confidential: bool
     anonymous: bool
+    recommended: Recommended
 
 
 class Judge:
@@ -116,8 +120,10 @@ class Judge:
         division: str,
         at: datetime,
         hints: Hints,
+        model: Recommender | None = None,
     ) -> None:
         self._rule = partial(rule, book=book, line=line, at=at, hints=hints)
+        self._recommend = partial(recommend, book=book, model=model, at=at, hints=hints)
         self._places = places
         self._directory = directory
         self._organisation = organisation
@@ -130,6 +136,7 @@ class Judge:
         """The answer for any text at all."""
         place = self._places.best(text, self._division)
         ruling: Ruling = self._rule(text, division=place)
+        recommended = self._recommend(text, ruling, division=place)
         receiver, question = self._receiver(ruling.platform, place)
         units = [
             unit
@@ -148,7 +155,7 @@ class Judge:
             layer=ruling.layer,
             list_version=ruling.list_version,
             evidence=ruling.evidence,
-            category=ruling.category,
+            category=category_of(ruling, recommended),
             kind=ruling.kind,
             urgency=ruling.urgency.value,
             owners=ruling.owners,
@@ -164,6 +171,7 @@ class Judge:
             about_unit=ruling.about_unit,
             confidential=ruling.confidential,
             anonymous=ruling.anonymous,
+            recommended=recommended,
         )
 
     def _receiver(self, platform: str, place: str) -> tuple[str, str]:
@@ -222,7 +230,7 @@ def handler(args: argparse.Namespace) -> int:
         first = "\n".join(str(fault) for fault in group.exceptions[:10])
         words = f"清单或数据有误,共 {len(group.exceptions)} 处(liandong rules check 列出全部) / the data are refused:\n"
         return refuse(words + first)
-    except (_Wrong, OSError) as fault:
+    except (_Wrong, OSError, ValueError) as fault:
         return refuse(str(fault))
     write = _write_json if args.json else _write_words
     if args.text is not None:
@@ -256,6 +264,7 @@ def _judge(args: argparse.Namespace) -> Judge:
         division=args.division,
         at=_instant(args.at),
         hints=Hints(caller_gone=args.caller_gone),
+        model=load_recommender(data.model),
     )
     gc.freeze()
     gc.enable()
@@ -309,6 +318,10 @@ def _write_json(answer: Answer, _text: str, out: TextIO) -> None:
     out.write("\n")
 
 
+def _shares(said: Recommended) -> str:
+    return "、".join(f"{one.label} {one.probability:.0%}" for one in (*said.categories, *said.units[:1]))
+
+
 def _write_words(answer: Answer, text: str, out: TextIO) -> None:
     shown = text if len(text) <= 60 else text[:60] + "…"
     rows = [
@@ -330,6 +343,8 @@ def _write_words(answer: Answer, text: str, out: TextIO) -> None:
     rows.append(
         f"  类别      {answer.category or '—'} · {answer.kind} · {_URGENCIES[answer.urgency]} · 把握 {answer.confidence:.0%}"
     )
+    if answer.recommended.differs:
+        rows.append(f"  模型另有看法 {_shares(answer.recommended)}")
     if answer.question:
         rows.append(f"  请先问    {answer.question}")
     rows.append(f"  清单版本  {answer.list_version[:12]}")

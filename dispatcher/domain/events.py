@@ -76,11 +76,24 @@ class CaseRegistered(Event, frozen=True, kw_only=True, tag="case-registered.1"):
     imported: bool = False
 
 
+class ModelSaid(Record, frozen=True, kw_only=True):
+    """What a trained model thought of a text: labels, best first, with calibrated probabilities (0 to 1).
+
+    ``differs``: it was surer than its line and said something else than the ruling.
+    """
+
+    model: str
+    categories: tuple[tuple[str, float], ...]
+    units: tuple[tuple[str, float], ...] = ()
+    differs: bool = False
+
+
 class CaseRuled(Event, frozen=True, kw_only=True, tag="case-ruled.1"):
     """Ruled by the lists. ``human``: the ruling leaves it to a person.
 
     ``owes`` is the event word of what this platform must do first ("assignment-due", "dispatch-due",
-    "passing-due"): it starts clocks as the event of that name does. Empty when ruled again.
+    "passing-due"): it starts clocks as the event of that name does. Empty when ruled again. ``recommended`` is what the
+    trained model in force said beside it; None where there is none.
     """
 
     matter: Matter
@@ -88,6 +101,7 @@ class CaseRuled(Event, frozen=True, kw_only=True, tag="case-ruled.1"):
     division: str = ""
     human: bool = False
     owes: str = ""
+    recommended: ModelSaid | None = None
 
 
 class RulingChanged(Event, frozen=True, kw_only=True, tag="ruling-changed.1"):

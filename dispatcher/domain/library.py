@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from dispatcher.domain.worktime import Calendar, Calendars
 from routing_rules.directory import Directory
@@ -13,7 +14,11 @@ from routing_rules.notices import NoticeRules
 from routing_rules.organisation import Organisation, Unit
 from routing_rules.places import Places
 from routing_rules.policy import Clock, Policy
+from routing_rules.recommend import Recommended, by_model, recommend
 from routing_rules.ruling import Hints, Line, Ruling
+
+if TYPE_CHECKING:
+    from routing_rules.model.scorer import Recommender
 
 
 class UnknownRelease(LookupError):
@@ -51,6 +56,7 @@ class Library:
         "organisation",
         "places",
         "policy",
+        "recommender",
     )
 
     def __init__(
@@ -64,6 +70,7 @@ class Library:
         places: Places,
         home: str = "630000",
         notices: NoticeRules | None = None,
+        recommender: Recommender | None = None,
     ) -> None:
         self.book = book
         self.calendars = calendars
@@ -72,6 +79,7 @@ class Library:
         self.places = places
         self.home = home
         self.notices = notices or NoticeRules()
+        self.recommender = recommender
         self._indexes: dict[str, ClockIndex] = {}
         for policy in policies:
             self._indexes[policy.digest] = ClockIndex(policy)
@@ -101,6 +109,18 @@ class Library:
     def rule(self, text: str, *, line: str, division: str, at: datetime, hints: Hints) -> Ruling:
         """The lists' ruling on a text, as seen from a line and a division."""
         return rule(text, book=self.book, line=Line(line), division=division, at=at, hints=hints)
+
+    def recommend(
+        self, text: str, ruling: Ruling, *, division: str, at: datetime, hints: Hints
+    ) -> Recommended:
+        """The likeliest categories and units for a ruled text, by the model in force or by the lists' own words."""
+        return recommend(
+            text, ruling, book=self.book, model=self.recommender, division=division, at=at, hints=hints
+        )
+
+    def model_says(self, text: str, ruling: Ruling) -> Recommended | None:
+        """What the model in force says of a text that is being registered; None without one, and for danger."""
+        return by_model(text, ruling, self.recommender, reasons=False)
 
     def home_calendar(self) -> Calendar:
         """The province's calendar: total and platform clocks run by it."""

@@ -37,7 +37,7 @@ def library() -> Library:
         "notices",
         "cache",
     )
-    return build_library(Data(**dict.fromkeys(folders)), HOME)
+    return build_library(Data(**dict.fromkeys(folders), model=Path("no-model")), HOME)
 
 
 def with_rosters(**rosters: Roster) -> Library:

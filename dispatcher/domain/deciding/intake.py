@@ -15,6 +15,7 @@ from dispatcher.domain.draft import Draft
 from dispatcher.domain.errors import AgainstRule, BadField
 from dispatcher.domain.stream import Role
 from dispatcher.domain.values import Line, Matter, Stage
+from routing_rules.recommend import Recommended, category_of
 from routing_rules.ruling import Decision, Hints, Ruling, Urgency
 
 OLDEST_LIVE = timedelta(minutes=15)
@@ -97,7 +98,7 @@ def register(draft: Draft, command: c.RegisterCase) -> None:
             imported=command.imported,
         )
     )
-    _ruled(draft, ruling)
+    _ruled(draft, ruling, draft.library.model_says(text, ruling))
 
 
 def _peers_word(draft: Draft, command: c.RegisterCase) -> bool:
@@ -154,11 +155,20 @@ def rule_again(draft: Draft, command: c.RuleCase) -> None:
     checks.words("words", command.words)
     ruling = _rule(draft, command.words, command.division)
     before = draft.case
-    matter = _matter(ruling)
+    said = draft.library.model_says(command.words, ruling)
+    matter = _matter(ruling, said)
     if before.matter.danger and not matter.danger:
         matter = replace(matter, danger=True, urgency="urgent", also=before.matter.also)
     human = ruling.decision is Decision.human
-    draft.record(e.CaseRuled(matter=matter, receiver=ruling.receiver, division=command.division, human=human))
+    draft.record(
+        e.CaseRuled(
+            matter=matter,
+            receiver=ruling.receiver,
+            division=command.division,
+            human=human,
+            recommended=_model_said(said),
+        )
+    )
     if matter.urgency != before.matter.urgency or matter.danger != before.matter.danger:
         draft.record(e.RulingChanged(matter=matter, by_person=False))
     _owe_anew(draft, before.matter)
@@ -230,14 +240,14 @@ def _rule(draft: Draft, text: str, division: str) -> Ruling:
     return draft.library.rule(text, line=case.line, division=place, at=draft.now, hints=Hints())
 
 
-def _matter(ruling: Ruling) -> Matter:
+def _matter(ruling: Ruling, said: Recommended | None) -> Matter:
     return Matter(
         platform=ruling.platform,
         decision=ruling.decision.value,
         item=ruling.item,
         clause=ruling.clause,
         urgency="urgent" if ruling.danger else ruling.urgency.value,
-        category=ruling.category,
+        category=category_of(ruling, said) if said is not None else ruling.category,
         kind=ruling.kind,
         owners=ruling.owners,
         also=ruling.also,
@@ -247,6 +257,17 @@ def _matter(ruling: Ruling) -> Matter:
         confidence=round(ruling.confidence, 4),
         about=ruling.about_unit,
         points=max(1, len(ruling.points)),
+    )
+
+
+def _model_said(said: Recommended | None) -> e.ModelSaid | None:
+    if said is None:
+        return None
+    return e.ModelSaid(
+        model=said.by,
+        categories=tuple((one.label, one.probability) for one in said.categories),
+        units=tuple((one.label, one.probability) for one in said.units),
+        differs=said.differs,
     )
 
 
@@ -262,14 +283,22 @@ def _decision_for(line: str, platform: str, before: str) -> str:
     return Decision.transfer.value if platform else before
 
 
-def _ruled(draft: Draft, ruling: Ruling) -> None:
-    matter = _matter(ruling)
+def _ruled(draft: Draft, ruling: Ruling, said: Recommended | None) -> None:
+    matter = _matter(ruling, said)
     case = draft.case
     receiver = ""
     if matter.platform != case.line and matter.platform in ("110", "12345", "119", "120", "122"):
         receiver = draft.library.directory.receiver(matter.platform, case.division, draft.now).platform_id
     human = ruling.decision is Decision.human
-    draft.record(e.CaseRuled(matter=matter, receiver=receiver, human=human, owes=_owes(case.line, matter)))
+    draft.record(
+        e.CaseRuled(
+            matter=matter,
+            receiver=receiver,
+            human=human,
+            owes=_owes(case.line, matter),
+            recommended=_model_said(said),
+        )
+    )
     if case.handed_in and case.first_platform == case.platform:
         draft.record(e.ReflowSeen(holders=(case.platform, case.peers[-1].platform, case.platform)))
     if matter.danger and not case.handed_in and not case.imported:
