@@ -259,6 +259,7 @@ def build_core(
     clock: SteadyClock | None = None,
     hands: Hands | None = None,
     carriers: Mapping[type[Effect], Carrier] | None = None,
+    lasting: bool = True,
 ) -> Core:
     """Everything between settings and adapters; nothing is opened yet, except that the vault's key is read.
 
@@ -266,12 +267,13 @@ def build_core(
         clock: replay hands in a manual one; without it the system's, by database time on PostgreSQL.
         hands: of the system's clock, instead of the machine's (tests).
         carriers: filled later by whoever builds adapters.
+        lasting: commits outlive a power cut (`Database`).
 
     Raises:
         ExceptionGroup: the lists have faults. StoreError: the database address or the vault's key cannot be used.
     """
     telemetry = Telemetry()
-    database = Database(settings.database.url, pool=settings.database.pool)
+    database = Database(settings.database.url, pool=settings.database.pool, lasting=lasting)
     vault = Vault.open(settings.vault.key_file)
     library = Holder(build_library(settings.data, settings.deployment.division))
     product = Reloadable(LiandongProduct(library.library), telemetry)

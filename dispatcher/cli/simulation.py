@@ -221,7 +221,7 @@ async def simulated(settings: Settings, clock: ManualClock) -> AsyncIterator[Cor
         ExceptionGroup: the lists have faults. StoreError: the database cannot be used, or is served by somebody.
     """
     carriers: dict[type[Effect], Carrier] = {}
-    core = build_core(settings, clock=clock, carriers=carriers)
+    core = build_core(settings, clock=clock, carriers=carriers, lasting=False)
     who = carriers_of(SPECS, EFFECTS)
     for spec in SPECS:
         if spec.carries and (carrier := spec.build(core).carrier) is not None:

@@ -98,8 +98,13 @@ class Database:
     other in the database (which polls); on PostgreSQL it is not needed and never contended.
     """
 
-    def __init__(self, url: str, *, pool: int = 5) -> None:
+    def __init__(self, url: str, *, pool: int = 5, lasting: bool = True) -> None:
         """Check the URL; nothing is opened yet.
+
+        Args:
+            pool: connections for reads, and as many again for bursts.
+            lasting: a commit outlives a power cut. Without, it waits for no disk and the newest may be lost then
+                (the database stays whole): for rehearsals only, where nobody acts on an answer.
 
         Raises:
             BadUrl: neither ``sqlite:///PATH`` nor ``postgresql://USER@HOST/NAME``.
@@ -108,6 +113,7 @@ class Database:
         self.is_postgres = self.url.get_backend_name() == "postgresql"
         self.path = None if self.is_postgres else Path(str(self.url.database))
         self._pool = pool
+        self.lasting = lasting
         self._turn = asyncio.Lock()
         self._engines: dict[str, AsyncEngine] = {}
 
@@ -118,6 +124,11 @@ class Database:
 
     def __str__(self) -> str:
         return self.url.render_as_string(hide_password=True)
+
+    @property
+    def session(self) -> dict[str, str]:
+        """Settings of its PostgreSQL sessions."""
+        return dict(SESSION) if self.lasting else {**SESSION, "synchronous_commit": "off"}
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -217,7 +228,7 @@ class Database:
         return self._engines[use]
 
     def _postgres(self, use: str) -> AsyncEngine:
-        settings = dict(SESSION)
+        settings = self.session
         if use == "write":
             settings["liandong.scope"] = EVERYTHING
         else:
@@ -244,7 +255,7 @@ class Database:
         def on_connect(connection: Any, _record: Any) -> None:
             connection.isolation_level = None  # we say BEGIN ourselves, below
             cursor = connection.cursor()
-            for pragma in sqlite_pragmas():
+            for pragma in sqlite_pragmas(lasting=self.lasting):
                 cursor.execute(pragma)
             if use == "read":
                 cursor.execute("PRAGMA query_only = ON")
@@ -264,12 +275,12 @@ def _as_it_is(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def sqlite_pragmas() -> tuple[str, ...]:
+def sqlite_pragmas(*, lasting: bool = True) -> tuple[str, ...]:
     """What every SQLite connection of ours sets: durable commits, readers that never block the writer."""
     return (
         "PRAGMA busy_timeout = 5000",
         "PRAGMA journal_mode = WAL",
-        "PRAGMA synchronous = FULL",
+        f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}",
         "PRAGMA cache_size = -65536",
         "PRAGMA wal_autocheckpoint = 4000",  # 16 MB: a page that many batches change is copied back once
         "PRAGMA temp_store = MEMORY",

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Update, delete, func, insert, select, tuple_, update
+from sqlalchemy import Integer, Update, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy.sql.dml import UpdateBase
 
 from dispatcher.domain.stream import StreamRef
 from dispatcher.ports import Delivery
@@ -15,12 +16,55 @@ from dispatcher.store.checksums import with_checksum
 from dispatcher.store.codec import Codec
 from dispatcher.store.database import Database
 from dispatcher.store.errors import Unreadable
-from dispatcher.store.tables import Table
+from dispatcher.store.tables import Instant, Table
 
 READY, SENT, DEAD, SKIPPED = "ready", "sent", "dead", "skipped"
 PAUSED = "relay-paused"
 _outbox = Table.metadata.tables["outbox"]
 _flag = Table.metadata.tables["flag"]
+
+
+def _claiming() -> UpdateBase:
+    """Heads of lanes whose time has come (``now``), oldest first, at most ``most``, held until ``until``."""
+    o, before = _outbox.alias("o"), _outbox.alias("before")
+    blocked = (
+        select(before.c.key)
+        .where(before.c.lane == o.c.lane, before.c.no < o.c.no, before.c.state.in_((READY, DEAD)))
+        .exists()
+    )
+    paused = select(_flag.c.name).where(_flag.c.name == PAUSED).exists()
+    heads = (
+        select(o.c.key)
+        .where(o.c.state == READY, o.c.next_try <= bindparam("now", type_=Instant), ~blocked, ~paused)
+        .order_by(o.c.next_try)
+        .limit(bindparam("most", type_=Integer))
+        .with_for_update(of=o, skip_locked=True)
+        .cte("heads")
+    )
+    return (
+        update(_outbox)
+        .where(_outbox.c.key.in_(select(heads.c.key)))
+        .values(attempts=_outbox.c.attempts + 1, next_try=bindparam("until", type_=Instant))
+        .returning(
+            _outbox.c.key, _outbox.c.stream_kind, _outbox.c.stream_id, _outbox.c.body, _outbox.c.attempts
+        )
+    )
+
+
+def _marking_sent() -> Update:
+    """The list of keys is for the index; the pairs guard the marks as `_mark` does."""
+    ours = tuple_(_outbox.c.key, _outbox.c.attempts).in_(bindparam("pairs", expanding=True))
+    named = _outbox.c.key.in_(bindparam("keys", expanding=True))
+    return (
+        update(_outbox)
+        .where(named, ours, _outbox.c.state == READY)
+        .values(state=SENT, sent_at=bindparam("now", type_=Instant))
+    )
+
+
+# Drawn up once: the relay asks all day, and drawing them up costs as much as asking.
+_CLAIM = _claiming()
+_SENT = _marking_sent()
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,32 +104,10 @@ class Outbox:
         Each is one attempt. Behind a dead letter a lane stands still. Nothing is claimed while paused. An effect
         that cannot be read becomes a dead letter at once.
         """
-        o, before = _outbox.alias("o"), _outbox.alias("before")
-        blocked = (
-            select(before.c.key)
-            .where(before.c.lane == o.c.lane, before.c.no < o.c.no, before.c.state.in_((READY, DEAD)))
-            .exists()
-        )
-        paused = select(_flag.c.name).where(_flag.c.name == PAUSED).exists()
-        heads = (
-            select(o.c.key)
-            .where(o.c.state == READY, o.c.next_try <= now, ~blocked, ~paused)
-            .order_by(o.c.next_try)
-            .limit(limit)
-            .with_for_update(of=o, skip_locked=True)
-            .cte("heads")
-        )
-        claimed = (
-            update(_outbox)
-            .where(_outbox.c.key.in_(select(heads.c.key)))
-            .values(attempts=_outbox.c.attempts + 1, next_try=now + hold)
-            .returning(
-                _outbox.c.key, _outbox.c.stream_kind, _outbox.c.stream_id, _outbox.c.body, _outbox.c.attempts
-            )
-        )
         deliveries: list[Delivery] = []
         async with self._database.writing() as connection:
-            for key, kind, id_, body, attempt in (await connection.execute(claimed)).all():
+            claimed = await connection.execute(_CLAIM, {"now": now, "until": now + hold, "most": limit})
+            for key, kind, id_, body, attempt in claimed.all():
                 try:
                     effect = self._codec.effect(body)
                 except Unreadable as err:
@@ -100,11 +122,13 @@ class Outbox:
         """The receivers have them. Returns how many were still ours to mark."""
         if not deliveries:
             return 0
-        ours = tuple_(_outbox.c.key, _outbox.c.attempts).in_([(one.key, one.attempt) for one in deliveries])
-        # The list of keys is for the index; the pairs guard the marks as `_mark` does.
-        named = _outbox.c.key.in_([one.key for one in deliveries])
-        change = update(_outbox).where(named, ours, _outbox.c.state == READY).values(state=SENT, sent_at=now)
-        return await self._marks([change])
+        told = {
+            "pairs": [(one.key, one.attempt) for one in deliveries],
+            "keys": [one.key for one in deliveries],
+            "now": now,
+        }
+        async with self._database.writing() as connection:
+            return (await connection.execute(_SENT, told)).rowcount
 
     async def try_later(self, delivery: Delivery, next_try: datetime, error: str) -> bool:
         """Not known to have arrived: try again from ``next_try`` on. False: the claim was no longer ours."""

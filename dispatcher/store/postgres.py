@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
-from dispatcher.store.database import EVERYTHING, SESSION, Database
+from dispatcher.store.database import EVERYTHING, Database
 from dispatcher.store.engine import Again, BadData, Lost
 from dispatcher.store.rows import (
     DEADLINE_COLUMNS,
@@ -293,7 +293,7 @@ class PostgresEngine:
                 max_inactive_connection_lifetime=0,
                 reset=_keep,
                 server_settings={
-                    **SESSION,
+                    **self._database.session,
                     **PLANS,
                     "application_name": WRITER,
                     "liandong.scope": EVERYTHING,

@@ -392,7 +392,7 @@ class SqliteEngine:
         assert self._database.path is not None
         make_private(self._database.path)
         connection = sqlite3.connect(str(self._database.path), isolation_level=None, cached_statements=256)
-        for pragma in sqlite_pragmas():
+        for pragma in sqlite_pragmas(lasting=self._database.lasting):
             connection.execute(pragma)
         return connection
 

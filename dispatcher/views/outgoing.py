@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Uuid, bindparam, select
 from sqlmodel import col
 
 from dispatcher.domain.case import Case
@@ -23,6 +23,22 @@ from dispatcher.store.tables import Streams, Texts, VaultKeys, VaultRows
 from dispatcher.store.vault import CannotUnseal, Vault
 
 _log = logging.getLogger("liandong.outgoing")
+_READ = (
+    select(
+        col(Streams.state),
+        col(Streams.title),
+        col(VaultRows.sealed),
+        col(VaultKeys.wrapped),
+        col(Texts.no),
+        col(Texts.field),
+        col(Texts.words),
+    )
+    .outerjoin(VaultRows, col(VaultRows.stream_id) == col(Streams.id))
+    .outerjoin(VaultKeys, col(VaultKeys.stream_id) == col(Streams.id))
+    .outerjoin(Texts, col(Texts.stream_id) == col(Streams.id))
+    .where(col(Streams.id) == bindparam("id", type_=Uuid), col(Streams.stream_kind) == CASE)
+)
+"""Everything of one case in one question, a row for each text; drawn up once, for every effect asks it."""
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,26 +65,17 @@ class OutgoingCases:
         Raises:
             Unreadable: its stored state was changed from outside.
         """
-        stream = select(col(Streams.state), col(Streams.title)).where(
-            col(Streams.id) == id_, col(Streams.stream_kind) == CASE
-        )
-        texts = select(col(Texts.no), col(Texts.field), col(Texts.words)).where(col(Texts.stream_id) == id_)
-        sealed = (
-            select(col(VaultRows.sealed), col(VaultKeys.wrapped))
-            .join(VaultKeys, col(VaultKeys.stream_id) == col(VaultRows.stream_id))
-            .where(col(VaultRows.stream_id) == id_)
-        )
         async with self._database.looking() as connection:
-            row = (await connection.execute(stream)).one_or_none()
-            if row is None:
-                return None
-            said = (await connection.execute(texts)).all()
-            closed = (await connection.execute(sealed)).one_or_none()
+            rows = (await connection.execute(_READ, {"id": id_})).all()
+        if not rows:
+            return None
+        row = rows[0]
+        said = [text for text in rows if text.no is not None]
         case = decode_state(row.state, Case)
         assert isinstance(case, Case)
         personal = Personal()
-        if closed is not None:
-            personal = self._opened(id_, closed.sealed, closed.wrapped)
+        if row.sealed is not None and row.wrapped is not None:
+            personal = self._opened(id_, row.sealed, row.wrapped)
         return Outgoing(
             case=case,
             title=row.title or "",

@@ -294,3 +294,16 @@ def test_a_bad_key_file_is_refused(tmp_path: Path, content: str, mode: int) -> N
 
     with pytest.raises(BadKeyFile):
         Vault.open(path)
+
+
+async def test_commits_wait_for_the_disk_except_in_a_rehearsal(database: Database, database_url: str) -> None:
+    asked = "SHOW synchronous_commit" if database.is_postgres else "PRAGMA synchronous"
+    rehearsal = Database(database_url, lasting=False)
+    said = []
+
+    for each in (database, rehearsal):
+        async with each.writing() as connection:
+            said.append(str((await connection.execute(text(asked))).scalar_one()))
+
+    await rehearsal.close()
+    assert said == (["on", "off"] if database.is_postgres else ["2", "1"])
