@@ -21,14 +21,7 @@ from benchmarks.ground import MONDAY, engines, fill, library, put_off, store, su
 from dispatcher.domain.product import LiandongProduct
 from dispatcher.runtime.clock import ManualClock
 from dispatcher.store.database import EVERYTHING, SESSION, Database
-from dispatcher.store.postgres import (
-    APPEND,
-    CLAIM,
-    DUE,
-    INSERT_OUTBOX,
-    UPDATE_STREAMS,
-    UPSERT_DEADLINES,
-)
+from dispatcher.store.postgres import APPEND, CLAIM, DUE, UPDATE_STREAMS, WRITE, written_rows
 from dispatcher.store.rows import EVENT_COLUMNS, INBOX_COLUMNS, DueRow, Loaded, Rows, StoredStream
 from dispatcher.store.staging import Staging
 from dispatcher.store.tables import Deadlines
@@ -97,8 +90,7 @@ async def raw_settle(url: str, product: LiandongProduct, now: datetime) -> tuple
     columns = [
         (
             tuple(zip(*rows.updates, strict=True)),
-            tuple(zip(*rows.deadlines, strict=True)),
-            tuple(zip(*rows.outbox, strict=True)) if rows.outbox else (),
+            written_rows(rows),
             len(rows.events),
             tuple(zip(*rows.events, strict=True)) if rows.events else ((),) * len(EVENT_COLUMNS),
             ((),) * len(INBOX_COLUMNS),
@@ -106,14 +98,12 @@ async def raw_settle(url: str, product: LiandongProduct, now: datetime) -> tuple
         for rows in ready
     ]
     began = time.perf_counter()
-    for updates, deadlines, outbox, count, events, answers in columns:
+    for updates, written, count, events, answers in columns:
         await connection.execute("BEGIN")
         rows = await connection.fetch(CLAIM, now, BATCH)
         await connection.fetch(DUE, [row[0] for row in rows], now)
         await connection.execute(UPDATE_STREAMS, *updates)
-        await connection.execute(UPSERT_DEADLINES, *deadlines)
-        if outbox:
-            await connection.execute(INSERT_OUTBOX, *outbox)
+        await connection.execute(WRITE, *written, "raw")
         await connection.fetchval(APPEND, count, *events, *answers)
         await connection.execute("COMMIT")
     taken = time.perf_counter() - began

@@ -75,7 +75,6 @@ WHERE stream_id = ANY($1::uuid[]) AND state IN ('armed', 'repaired') AND due < $
 ORDER BY due, stream_id, clock, milestone
 """
 _SET_ONCE = ("title", "caller_mac")
-INSERT_STREAMS = f"INSERT INTO stream ({_names(STREAM_COLUMNS)}) SELECT * FROM {_unnest(STREAM_COLUMNS)}"
 UPDATE_STREAMS = (
     "UPDATE stream s SET "
     + ", ".join(f'"{name}" = u."{name}"' for name, _ in STREAM_COLUMNS[2:] if name not in _SET_ONCE)
@@ -89,23 +88,33 @@ MOVE_DEADLINES = """
 UPDATE deadline d SET platform = u.platform, division = u.division
 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS u(id, platform, division) WHERE d.stream_id = u.id
 """
-UPSERT_DEADLINES = (
-    f"INSERT INTO deadline ({_names(DEADLINE_COLUMNS)}) SELECT * FROM {_unnest(DEADLINE_COLUMNS)}"
-    " ON CONFLICT (stream_id, clock, milestone) DO UPDATE SET "
-    + ", ".join(f'"{name}" = excluded."{name}"' for name, _ in DEADLINE_COLUMNS[3:])
-)
-INSERT_OUTBOX = f"INSERT INTO outbox ({_names(OUTBOX_COLUMNS)}) SELECT * FROM {_unnest(OUTBOX_COLUMNS)}"
-INSERT_TEXTS = (
-    "INSERT INTO text (stream_id, no, field, words, salt)"
-    " SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bytea[])"
-)
-UPSERT_SEALED = """
-WITH u AS (SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bytea[]) AS u(id, sealed, wrapped)),
+_TEXT = (("stream_id", "uuid"), ("no", "int"), ("field", "text"), ("words", "text"), ("salt", "bytea"))
+_SEALED = (("id", "uuid"), ("sealed", "bytea"), ("wrapped", "bytea"))
+_GROUPS = (STREAM_COLUMNS, DEADLINE_COLUMNS, OUTBOX_COLUMNS, _TEXT, _SEALED)
+_FIRST = [1 + sum(len(columns) for columns in _GROUPS[:n]) for n in range(len(_GROUPS) + 1)]
+
+
+def _filled(table: str, group: int) -> str:
+    columns = _GROUPS[group]
+    return f"INSERT INTO {table} ({_names(columns)}) SELECT * FROM {_unnest(columns, _FIRST[group])}"
+
+
+# New rows of all kinds in one statement: a round trip for each kind costs more than the rows of most batches.
+WRITE = f"""
+WITH s AS ({_filled("stream", 0)}),
+d AS (
+  {_filled("deadline", 1)}
+  ON CONFLICT (stream_id, clock, milestone) DO UPDATE SET
+  {", ".join(f'"{name}" = excluded."{name}"' for name, _ in DEADLINE_COLUMNS[3:])}
+),
+o AS ({_filled("outbox", 2)}),
+t AS ({_filled("text", 3)}),
+u AS (SELECT * FROM {_unnest(_SEALED, _FIRST[4])} AS u({_names(_SEALED)})),
 v AS (
   INSERT INTO vault (stream_id, sealed) SELECT id, sealed FROM u
   ON CONFLICT (stream_id) DO UPDATE SET sealed = excluded.sealed
 )
-INSERT INTO vault_key (stream_id, master, wrapped) SELECT id, $4, wrapped FROM u
+INSERT INTO vault_key (stream_id, master, wrapped) SELECT id, ${_FIRST[5]}, wrapped FROM u
 ON CONFLICT (stream_id) DO UPDATE SET master = excluded.master, wrapped = excluded.wrapped
 """
 ERASE = """
@@ -231,24 +240,16 @@ class PostgresTransaction:
         with translated():
             if rows.erased:
                 await run(ERASE, rows.erased)
-            if rows.inserts:
-                await run(INSERT_STREAMS, *zip(*rows.inserts, strict=True))
             if rows.clears:
                 await run(CLEAR_STREAMS, *zip(*rows.clears, strict=True))
             if rows.updates:
                 await run(UPDATE_STREAMS, *zip(*rows.updates, strict=True))
             if rows.moved:
                 await run(MOVE_DEADLINES, *zip(*rows.moved, strict=True))
-            if rows.deadlines:
-                await run(UPSERT_DEADLINES, *zip(*rows.deadlines, strict=True))
-            if rows.outbox:
-                await run(INSERT_OUTBOX, *zip(*rows.outbox, strict=True))
-            if rows.texts:
-                await run(INSERT_TEXTS, *zip(*rows.texts, strict=True))
             if rows.parties:
                 await run(REPLACE_PARTIES, *_parties(rows))
-            if rows.sealed:
-                await run(UPSERT_SEALED, *zip(*rows.sealed, strict=True), self._master)
+            if written := written_rows(rows):
+                await run(WRITE, *written, self._master)
             base: int = await self._connection.fetchval(
                 APPEND,
                 len(rows.events),
@@ -267,6 +268,24 @@ def _parties(rows: Rows) -> tuple[list[UUID], list[str], list[UUID]]:
 
 def _columns(rows: Sequence[tuple[object, ...]], width: int) -> Sequence[Sequence[object]]:
     return tuple(zip(*rows, strict=True)) if rows else ((),) * width
+
+
+def written_rows(rows: Rows) -> list[Sequence[object]]:
+    """The columns that `WRITE` takes, or none where there is nothing for it. The master key's name comes after them."""
+    groups: tuple[Sequence[tuple[object, ...]], ...] = (
+        rows.inserts,
+        rows.deadlines,
+        rows.outbox,
+        rows.texts,
+        rows.sealed,
+    )
+    if not any(groups):
+        return []
+    return [
+        column
+        for group, columns in zip(groups, _GROUPS, strict=True)
+        for column in _columns(group, len(columns))
+    ]
 
 
 class PostgresEngine:
