@@ -1,4 +1,7 @@
-"""10,000 deadlines due at one instant among 1,000,000 open ones: all settled once, with their effects.
+"""10,000 deadlines due at one instant among those of 1,000,000 open cases: all settled once, with their effects.
+
+Then deadlines that fall evenly, 500 a second, at a running node; and a day's end at which 100,000 fall together while
+others go on registering cases.
 
 Beside it in the same run: the raw statements with rows ready in memory; APScheduler with one job each in its
 SQLAlchemy store; procrastinate with one delayed job each. The peers carry no ladder and no log, only the firing.
@@ -11,26 +14,52 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from datetime import time as clock_time
+from statistics import median
 from typing import Any
+from uuid import uuid5
 
 import asyncpg
+from msgspec.structs import replace
 from sqlalchemy import func, select
 
 from benchmarks.figures import Figures, Options, read_options
-from benchmarks.ground import MONDAY, engines, fill, library, put_off, store, submissions
+from benchmarks.ground import (
+    MONDAY,
+    NAMES,
+    at_rest,
+    copied,
+    engines,
+    fill,
+    library,
+    put_off,
+    run,
+    store,
+    submissions,
+)
+from dispatcher.domain.commands import RegisterCase
 from dispatcher.domain.product import LiandongProduct
+from dispatcher.domain.stream import Submission
+from dispatcher.domain.worktime import LEGAL_ZONE
 from dispatcher.runtime.clock import ManualClock
+from dispatcher.runtime.telemetry import Telemetry
+from dispatcher.runtime.timers import Sweep
 from dispatcher.store.database import EVERYTHING, SESSION, Database
-from dispatcher.store.postgres import APPEND, CLAIM, DUE, UPDATE_STREAMS, WRITE, written_rows
+from dispatcher.store.postgres import APPEND, CLAIM, DUE, PLANS, UPDATE_STREAMS, WRITE, written_rows
 from dispatcher.store.rows import EVENT_COLUMNS, INBOX_COLUMNS, DueRow, Loaded, Rows, StoredStream
 from dispatcher.store.staging import Staging
-from dispatcher.store.tables import Deadlines
+from dispatcher.store.tables import Deadlines, Outbox
 from dispatcher.store.vault import Vault
-from dispatcher.store.writer import Writer
+from dispatcher.store.writer import Settled, Writer
 
 FIRST = MONDAY
 SECOND = MONDAY + timedelta(days=1)
 BATCH = 500
+SPREAD_PER_SECOND = 500
+OTHERS_PER_SECOND = 40
+CLOSE = clock_time(17, 30)
+TRANSFER = timedelta(seconds=60)
+"""The limit of the transfer clock: a case registered so long before an instant has a deadline that falls then."""
 
 
 async def arm(writer: Writer, count: int, first: int) -> None:
@@ -86,7 +115,10 @@ async def raw_settle(url: str, product: LiandongProduct, now: datetime) -> tuple
         staging = Staging(product, vault, loaded, now)
         for row in part:
             staging.settle(row, staging.expiry(row))
-        ready.append(staging.rows())
+        rows = staging.rows()
+        for changed in rows.updates:  # a stream may have another one due, in a later batch
+            streams[changed[0]] = StoredStream(*changed[:8])  # type: ignore[arg-type]
+        ready.append(rows)
     columns = [
         (
             tuple(zip(*rows.updates, strict=True)),
@@ -220,11 +252,177 @@ def _psycopg(url: str) -> str:
     return url.replace("postgresql://", "postgresql+psycopg://")
 
 
+class Running:
+    """A clock that runs from any instant on, as a node's does."""
+
+    steady = True
+
+    def __init__(self, start: datetime) -> None:
+        self._start = start
+        self._began = time.monotonic()
+
+    def now(self) -> datetime:
+        """The instant it shows."""
+        return self._start + timedelta(seconds=time.monotonic() - self._began)
+
+    async def until_steady(self) -> None:
+        """It always is."""
+
+    async def sleep_until(self, instant: datetime) -> None:
+        """Wait for the instant."""
+        await asyncio.sleep(max(0.0, (instant - self.now()).total_seconds()))
+
+
+class Watched:
+    """The writer as the sweep sees it, with an eye on how late each deadline was when its settlement was durable."""
+
+    def __init__(self, writer: Writer, clock: Running) -> None:
+        self._writer = writer
+        self._clock = clock
+        self.next_due = writer.next_due
+        self.free = writer.free
+        self.lateness: list[float] = []
+        self.failed = 0
+
+    async def settle_due(self, now: datetime, limit: int) -> Settled:
+        """As the writer does. All of one settlement count as late as the latest of them."""
+        done = await self._writer.settle_due(now, limit)
+        late = done.late_max + (self._clock.now() - now)
+        self.lateness += [late.total_seconds()] * done.fired
+        self.failed += done.failed
+        return done
+
+
+async def claim_ms(url: str, now: datetime) -> float:
+    """Median time in which the sweep's question finds and locks one due row among all the open ones."""
+    connection: Any = await asyncpg.connect(
+        Database(url).dsn, server_settings={**SESSION, **PLANS, "liandong.scope": EVERYTHING}
+    )
+    spent = []
+    for _ in range(200):
+        await connection.execute("BEGIN")
+        began = time.perf_counter()
+        rows = await connection.fetch(CLAIM, now, 1)
+        spent.append(time.perf_counter() - began)
+        await connection.execute("ROLLBACK")
+        if len(rows) != 1:
+            raise RuntimeError("nothing is due: there is nothing to be claimed")
+    await connection.close()
+    return median(spent) * 1000
+
+
+async def spread(url: str, product: LiandongProduct, start: datetime, seconds: int) -> list[float]:
+    """500 deadlines fall each second, evenly, at a running node: how late each was settled, in seconds."""
+    count = SPREAD_PER_SECOND * seconds
+    work = dangers(count, first=300_000_000)
+    vault = Vault(b"benchmark".ljust(32, b"."))
+    first = start + timedelta(seconds=10)
+    connection: Any = await asyncpg.connect(
+        Database(url).dsn, server_settings={**SESSION, "liandong.scope": EVERYTHING}
+    )
+    for begin in range(0, count, BATCH):
+        rows = Rows()
+        for n, sent in enumerate(work[begin : begin + BATCH], begin):
+            falls = first + timedelta(seconds=n / SPREAD_PER_SECOND)
+            staging = Staging(product, vault, Loaded(streams={}, answers={}), falls - TRANSFER)
+            staging.submit(sent, b"")
+            made = staging.rows()
+            rows.inserts += made.inserts
+            rows.deadlines += made.deadlines
+            rows.texts += made.texts
+            rows.sealed += made.sealed
+            rows.events += made.events
+        await connection.execute("BEGIN")
+        await connection.execute(WRITE, *written_rows(rows), "raw")
+        events = tuple(zip(*rows.events, strict=True))
+        await connection.fetchval(APPEND, len(rows.events), *events, *((),) * len(INBOX_COLUMNS))
+        await connection.execute("COMMIT")
+    await connection.close()
+    database = Database(url)
+    await at_rest(database)
+    clock = Running(first - timedelta(seconds=1))
+    async with Writer(database, product, clock, vault) as writer:
+        watched = Watched(writer, clock)
+        sweep = Sweep(watched, clock, Telemetry(), limit=BATCH, look_ahead=timedelta(milliseconds=500))
+        sweep.start()
+        await clock.sleep_until(first + timedelta(seconds=seconds + 1))
+        await sweep.stop()
+    await database.close()
+    if len(watched.lateness) < count or watched.failed:
+        raise RuntimeError(f"{len(watched.lateness)} of {count} were settled, {watched.failed} failed")
+    return watched.lateness
+
+
+async def close_of_business(
+    url: str, product: LiandongProduct, due: datetime
+) -> tuple[float, int, int, list[float], int]:
+    """The day ends: all that falls at ``due`` is drained while others go on registering, 40 cases a second.
+
+    Seconds, settled, failed, each command's time in seconds, effects planned.
+    """
+    database = Database(url)
+    clock = Running(due + timedelta(milliseconds=1))
+    vault = Vault(b"benchmark".ljust(32, b"."))
+    spent: list[float] = []
+    over = asyncio.Event()
+    async with Writer(database, product, clock, vault) as writer:
+        before = await effects_of(database)
+        watched = Watched(writer, clock)
+        sweep = Sweep(watched, clock, Telemetry(), limit=BATCH, look_ahead=timedelta(seconds=1))
+
+        async def one(sent: Submission) -> None:
+            began = time.perf_counter()
+            await writer.submit(sent)
+            spent.append(time.perf_counter() - began)
+
+        async def others() -> None:
+            waiting = []
+            for sent in submissions(200 * OTHERS_PER_SECOND, first=400_000_000):
+                if over.is_set():
+                    break
+                waiting.append(asyncio.create_task(one(sent)))
+                await asyncio.sleep(1 / OTHERS_PER_SECOND)
+            await asyncio.gather(*waiting)
+
+        going_on = asyncio.create_task(others())
+        began = time.perf_counter()
+        fired = await sweep.settle_all()
+        taken = time.perf_counter() - began
+        over.set()
+        await going_on
+        planned = await effects_of(database) - before
+    await database.close()
+    return taken, fired, watched.failed, spent, planned
+
+
+async def effects_of(database: Database) -> int:
+    """How many effects the outbox has."""
+    async with database.looking() as connection:
+        return int((await connection.execute(select(func.count()).select_from(Outbox))).scalar_one())
+
+
+def dangers(count: int, first: int) -> list[Submission]:
+    """Intakes that start a transfer to 110, whose clock runs sixty seconds."""
+    (pattern,) = submissions(1)
+    assert isinstance(pattern.command, RegisterCase)
+    made = []
+    for n in range(first, first + count):
+        command = replace(
+            pattern.command,
+            case=uuid5(NAMES, f"danger/{n}"),
+            number=f"D{n:09d}",
+            title="",
+            words="有人持刀追着人砍,快来人",
+        )
+        made.append(replace(pattern, message_id=uuid5(NAMES, f"danger message/{n}"), command=command))
+    return made
+
+
 async def measure(name: str, url: str, options: Options, figures: Figures) -> None:
     """One engine: fill, arm two instants, settle one by raw statements and one by the writer."""
-    held = options.pick(quick=20_000, normal=100_000, full=1_000_000)
-    count = options.pick(quick=1_000, normal=5_000, full=10_000)
-    registered = count * 5 // 4  # the sample's danger calls fall due within minutes, at instants of their own
+    held = options.pick(quick=20_000, normal=1_000_000, full=1_800_000)
+    count = options.pick(quick=1_000, normal=10_000, full=10_000)
+    registered = count * 3 // 2  # the sample's danger calls fall due within minutes, at instants of their own
     product = LiandongProduct(library())
     clock = ManualClock(FIRST)
     async with store(url, product, clock) as (database, writer):
@@ -233,17 +431,19 @@ async def measure(name: str, url: str, options: Options, figures: Figures) -> No
         await arm(writer, registered, first=1)
         await clock.advance(SECOND)
         await arm(writer, registered, first=2_000_000)
+        await at_rest(database)
         now = await the_instant(database, count // 2, FIRST) + timedelta(seconds=1)
         bare = 0.0
         if database.is_postgres:
+            figures.add(f"{name}_open", open_ones, "deadlines")
+            taken = await claim_ms(url, now)
+            figures.add(f"{name}_claim_ms", taken, "ms", "< 1", taken < 1)
             taken, raw_count = await raw_settle(url, product, now)
             bare = raw_count / taken
         # what the raw statements settled or what fell before is out of the way; the second instant is ours
-        now = await the_instant(database, count // 2, now) + timedelta(seconds=1)
-        while (
-            database.is_postgres is False
-            and (await writer.settle_due(now - timedelta(seconds=2), BATCH)).more
-        ):
+        last = await the_instant(database, count // 2, now)
+        now = last + timedelta(seconds=1)
+        while (await writer.settle_due(last - timedelta(seconds=1), BATCH)).more:
             pass
         seconds, fired, failed = await settle_all(writer, now)
     rate = fired / seconds
@@ -254,7 +454,41 @@ async def measure(name: str, url: str, options: Options, figures: Figures) -> No
     figures.add(f"{name}_failed", failed, "deadlines", "0", failed == 0)
     figures.add(f"{name}_seconds", seconds, "s", "< 5", seconds < 5)
     figures.add(f"{name}_per_s", rate, "deadlines/s")
-    figures.add(f"{name}_open", open_ones, "deadlines")
+    if name == "postgres":
+        await at_the_close(url, product, last, options, figures)
+
+
+async def at_the_close(
+    url: str, product: LiandongProduct, last: datetime, options: Options, figures: Figures
+) -> None:
+    """On the same tables: deadlines spread evenly, then a day's end at which they all fall."""
+    length = options.pick(quick=4, normal=20, full=60)
+    many = options.pick(quick=5_000, normal=100_000, full=100_000)
+    third = SECOND + timedelta(days=1)
+    clock = ManualClock(third)
+    async with store(url, product, clock) as (database, writer):
+        await arm(writer, 2_500, first=3_000_000)
+        due = last
+        while due == last or due.astimezone(LEGAL_ZONE).time() != CLOSE:  # rungs fall at other hours
+            due = await the_instant(database, 1_000, due + timedelta(seconds=1))
+        falling = await copied(database, due, many)
+        # whatever falls earlier, danger calls of the sample among it, is out of the way
+        while (await writer.settle_due(due - timedelta(minutes=5), BATCH)).more:
+            pass
+    late = sorted(await spread(url, product, due - timedelta(minutes=4), length))
+    p99 = late[int(len(late) * 0.99)] * 1000
+    figures.add("postgres_spread_lateness_p99_ms", p99, "ms", "< 50", p99 < 50)
+    figures.add("postgres_spread_lateness_p50_ms", median(late) * 1000, "ms")
+    figures.add("postgres_spread_settled", len(late), "deadlines")
+    seconds, fired, failed, spent, planned = await close_of_business(url, product, due)
+    spent.sort()
+    p99 = spent[int(len(spent) * 0.99)] * 1000
+    figures.add("postgres_close_settled", fired, "deadlines", f">= {falling}", fired >= falling)
+    figures.add("postgres_close_failed", failed, "deadlines", "0", failed == 0)
+    figures.add("postgres_close_effects", planned, "effects", ">= 1", planned >= 1)
+    figures.add("postgres_close_seconds", seconds, "s", "< 60", seconds < 60)
+    figures.add("postgres_close_others_p99_ms", p99, "ms", "< 200", p99 < 200)
+    figures.add("postgres_close_others", len(spent), "commands")
 
 
 def main() -> int:
@@ -263,12 +497,12 @@ def main() -> int:
         "deadlines due at one instant, beside raw statements, APScheduler and procrastinate"
     )
     figures = Figures()
-    peers = options.pick(quick=300, normal=2_000, full=10_000)
-    with engines(("postgres", "sqlite")) as urls:
-        for name, url in urls.items():
-            asyncio.run(measure(name, url, options, figures))
+    peers = options.pick(quick=300, normal=10_000, full=10_000)
+    for name in ("sqlite", "postgres"):
+        with engines((name,)) as urls:
+            run(measure(name, urls[name], options, figures))
+    ours = figures.value("postgres_per_s")
     with engines(("postgres",)) as urls:
-        ours = figures.value("postgres_per_s")
         rate = peers / asyncio.run(procrastinate_settle(urls["postgres"], peers))
         figures.add("postgres_times_procrastinate", ours / rate, "times")
         figures.add("procrastinate_per_s", rate, "jobs/s")

@@ -172,7 +172,8 @@ a case lie apart in every index, as ids of their own would."""
 
 
 def _copying(*, postgres: bool) -> Iterator[str]:
-    """One INSERT … SELECT a table. ``copy(c)`` counts the copies, ``seed(old, head, tail)`` knows the ids' parts."""
+    """One INSERT … SELECT a table. ``copy(c)`` counts the copies, ``seed(old, head, tail)`` knows the ids' parts. On
+    PostgreSQL a copied state names its new id, so that it can be decided on."""
     for table, ids in _COPIED.items():
         columns = [column.name for column in Table.metadata.tables[table].columns]
         picked = {name: f't."{name}"' for name in columns}
@@ -185,6 +186,11 @@ def _copying(*, postgres: bool) -> Iterator[str]:
                 else f"printf('%08x', {head}) || {name}_.tail"
             )
             source += f" {'' if postgres else 'CROSS '}JOIN seed {name}_ ON {name}_.old = t.{name}"
+        if table == "stream" and postgres:
+            picked["state"] = (
+                f"overlay(t.state placing convert_to({picked['id']}::text, 'UTF8')"
+                " from position(convert_to(t.id::text, 'UTF8') in t.state) for 36)"
+            )
         if "position" in columns:
             picked["position"] = "t.position + n.c * (SELECT value FROM position)"
         named = ", ".join(f'"{name}"' for name in columns)
@@ -198,6 +204,7 @@ FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid WHERE i.i
 
 
 async def _copy_postgres(database: Database, copies: int) -> None:
+    """All there is, with the indexes built anew afterwards."""
     connection: Any = await asyncpg.connect(database.dsn, server_settings={"liandong.scope": EVERYTHING})
     try:
         async with connection.transaction():
@@ -211,21 +218,50 @@ async def _copy_postgres(database: Database, copies: int) -> None:
                     else:
                         await connection.execute(f"DROP INDEX {index}")
                         rebuilt.append(definition.replace(" ON ONLY ", " ON "))
-            await connection.execute(
-                f"CREATE TEMP TABLE copy ON COMMIT DROP AS SELECT c::bigint FROM generate_series(1, {copies}) c;"
-                "CREATE TEMP TABLE seed ON COMMIT DROP AS SELECT id AS old, ('x' || left(id::text, 8))::bit(32)::bigint"
-                " AS head, substr(replace(id::text, '-', ''), 9) AS tail"
-                " FROM (SELECT id FROM stream UNION SELECT message_id FROM inbox) s;"
-                "ANALYZE copy; ANALYZE seed"
-            )
-            for statement in (*_copying(postgres=True), *rebuilt):
+            await _multiply(connection, copies, "SELECT id FROM stream UNION SELECT message_id FROM inbox")
+            for statement in rebuilt:
                 await connection.execute(statement)
-            await connection.execute(f"UPDATE position SET value = value * ({copies} + 1)")
         for table in _COPIED:
             await connection.execute(f"VACUUM (ANALYZE) {table}")
     finally:
         await connection.close()
     await at_rest(database)
+
+
+async def _multiply(connection: Any, copies: int, ids: str) -> None:
+    await connection.execute(
+        f"CREATE TEMP TABLE copy ON COMMIT DROP AS SELECT c::bigint FROM generate_series(1, {copies}) c;"
+        "CREATE TEMP TABLE seed ON COMMIT DROP AS SELECT id AS old, ('x' || left(id::text, 8))::bit(32)::bigint"
+        f" AS head, substr(replace(id::text, '-', ''), 9) AS tail FROM ({ids}) s;"
+        "ANALYZE copy; ANALYZE seed"
+    )
+    for statement in _copying(postgres=True):
+        await connection.execute(statement)
+    await connection.execute(f"UPDATE position SET value = value * ({copies} + 1)")
+
+
+async def copied(database: Database, due: datetime, wanted: int) -> int:
+    """On PostgreSQL: copy the cases that have a deadline falling at ``due`` until so many fall then; how many do."""
+    connection: Any = await asyncpg.connect(database.dsn, server_settings={"liandong.scope": EVERYTHING})
+    falling = "FROM deadline WHERE due = $1 AND state = 'armed'"
+    try:
+        async with connection.transaction():
+            there = await connection.fetchval(f"SELECT count(*) {falling}", due)
+            await connection.execute(
+                "CREATE TEMP TABLE chosen (id uuid) ON COMMIT DROP",
+            )
+            await connection.execute(f"INSERT INTO chosen SELECT DISTINCT stream_id {falling}", due)
+            await _multiply(
+                connection,
+                -(-wanted // there) - 1,
+                "SELECT id FROM chosen UNION SELECT message_id FROM event JOIN chosen ON stream_id = chosen.id",
+            )
+            there = await connection.fetchval(f"SELECT count(*) {falling}", due)
+        await connection.execute("VACUUM (ANALYZE) deadline")
+    finally:
+        await connection.close()
+    await at_rest(database)
+    return int(there)
 
 
 async def at_rest(database: Database) -> None:
