@@ -157,6 +157,8 @@ def translated() -> Iterator[None]:
         raise
     except (sqlite3.InterfaceError, sqlite3.ProgrammingError) as err:
         raise BadData(type(err).__name__) from err
+    except OSError as err:  # the folder cannot be made
+        raise Lost(type(err).__name__) from err
 
 
 class SqliteTransaction:
