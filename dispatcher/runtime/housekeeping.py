@@ -64,6 +64,8 @@ class Housekeeping:
         self._chores = tuple(chores)
         self._leases = leases
         self._telemetry = telemetry
+        # That a round still runs when the next one is due is no news; what fails in one is told by `run`.
+        logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
         self._scheduler = AsyncIOScheduler(
             jobstores={"default": MemoryJobStore()},
             executors={"default": AsyncIOExecutor()},

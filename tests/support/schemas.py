@@ -6,10 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from dispatcher.cli import calendar, classify, explain, import_cases, policy, retention, rules, tally
+from dispatcher.cli import audit, calendar, classify, explain, import_cases, policy, retention, rules, tally
 
 FOLDER = Path(__file__).parents[2] / "docs" / "cli"
 SHAPES: dict[str, type[msgspec.Struct]] = {
+    "audit": audit.Audited,
     "calendar-diff": calendar.Diff,
     "calendar-load": calendar.Loaded,
     "calendar-meetings": calendar.Meetings,
