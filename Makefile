@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup run test check format bench soak eval parts requirements clean
+.PHONY: help setup run test check format bench soak eval ear parts requirements clean
 
 help:
 	@echo "make setup  装好 .venv / build .venv with the command liandong"
@@ -20,6 +20,7 @@ help:
 	@echo "make test   全部测试 / checks and all tests"
 	@echo "make check  格式、静态检查、类型、分层 / formatting, lint, types, layers"
 	@echo "make bench  性能对比 / benchmarks   make soak  断电浸泡 / kill -9 under load   make eval  判别评测 / accuracy"
+	@echo "make ear    重学听感权重 / teach the ear again (after a change in training/voices)"
 
 setup: $(STAMP)
 
@@ -63,6 +64,11 @@ soak: $(STAMP)
 
 eval: $(STAMP)
 	$(BIN)/python -m benchmarks.eval
+
+# Learning needs scikit-learn, which nothing else does: it is installed when somebody teaches.
+ear: $(STAMP)
+	@$(BIN)/python -c 'import sklearn' 2>/dev/null || $(BIN)/python -m uv sync --locked --all-groups --extra train --inexact --python $(BIN)/python
+	$(BIN)/python -m training.ear
 
 requirements: $(STAMP)
 	$(BIN)/python -m uv export --quiet --locked --no-dev --no-emit-project --output-file requirements.txt

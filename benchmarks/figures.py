@@ -78,8 +78,12 @@ class Figures:
             line = f"{name:<{width}}  {figure.value:>12.4g} {figure.unit:<10} {aim:<16} {verdict}"
             print(line.rstrip())
         if as_json:
-            shown = {
-                name: {"value": f.value, "unit": f.unit, "aim": f.aim, "ok": f.ok}
-                for name, f in self._by_name.items()
-            }
-            print(json.dumps(shown, ensure_ascii=False), flush=True)
+            print(self.as_json(), flush=True)
+
+    def as_json(self) -> str:
+        """All figures as one JSON object on one line."""
+        shown = {
+            name: {"value": f.value, "unit": f.unit, "aim": f.aim, "ok": f.ok}
+            for name, f in self._by_name.items()
+        }
+        return json.dumps(shown, ensure_ascii=False)

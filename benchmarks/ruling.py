@@ -26,8 +26,8 @@ SHORT, LONG = 60, 300
 def shipped() -> dict[str, bytes]:
     return {
         str(path.relative_to(DATA)): path.read_bytes()
-        for folder in ("lists", "lexicon", "examples")
-        for path in sorted((DATA / folder).glob("*.toml"))
+        for folder in ("lists", "lexicon", "examples", "ear")
+        for path in sorted((DATA / folder).glob("*.t*"))
     }
 
 

@@ -9,10 +9,10 @@ import routing_rules
 _DATA = Path(routing_rules.__path__[0]) / "data"  # importlib.resources would cost a tenth of a small command
 
 
-def packaged_files(folder: str) -> dict[str, bytes]:
-    """Every `*.toml` of `routing_rules/data/<folder>`, by file name; FileNotFoundError for an unknown folder."""
+def packaged_files(folder: str, suffix: str = ".toml") -> dict[str, bytes]:
+    """Every file of this kind in `routing_rules/data/<folder>`, by name; FileNotFoundError for an unknown folder."""
     return {
-        path.name: path.read_bytes() for path in sorted((_DATA / folder).iterdir()) if path.suffix == ".toml"
+        path.name: path.read_bytes() for path in sorted((_DATA / folder).iterdir()) if path.suffix == suffix
     }
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from dispatcher.data_files import files_of
+from dispatcher.data_files import files_of, packaged_files
 from dispatcher.settings import Data
 from routing_rules.directory import Directory, compile_directory
 from routing_rules.loader import Rulebook, compile_rulebook, dump, restore
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def rulebook_files(data: Data) -> dict[str, bytes]:
-    """Lists, lexicon and examples under one roof; the names carry their folder."""
+    """Lists, lexicon, examples and the ear's weights under one roof; the names carry their folder."""
     lists = files_of("lists", data.lists)
     # Somebody's own lists bring their own examples beside them; ours would cite items that they do not have.
     examples: dict[str, bytes] = {}
@@ -38,7 +38,12 @@ def rulebook_files(data: Data) -> dict[str, bytes]:
     lexicon = files_of("lexicon", data.lexicon)
     return {
         f"{folder}/{name}": content
-        for folder, files in (("lists", lists), ("lexicon", lexicon), ("examples", examples))
+        for folder, files in (
+            ("lists", lists),
+            ("lexicon", lexicon),
+            ("examples", examples),
+            ("ear", packaged_files("ear", ".tsv")),
+        )
         for name, content in files.items()
     }
 
@@ -116,9 +121,9 @@ def keep_recommender(path: Path, content: bytes | None) -> None:
 
 def _shape() -> str:
     """Changes with the code that makes and reads a cached book, so that a new release never reads an old one's."""
-    from routing_rules import lexicon, schema, words
+    from routing_rules import ear, lexicon, schema, words
 
-    code = b"".join(Path(str(module.__file__)).read_bytes() for module in (schema, lexicon, words))
+    code = b"".join(Path(str(module.__file__)).read_bytes() for module in (schema, lexicon, words, ear))
     return hashlib.sha256(code).hexdigest()[:12]
 
 

@@ -159,9 +159,13 @@ class Facts:
 
     def span(self, place: Place) -> tuple[int, int]:
         """Where it stands in the text as it was given."""
+        return self.original(place[0], place[1])
+
+    def original(self, start: int, end: int) -> tuple[int, int]:
+        """Where a part of the folded text stands in the text as it was given."""
         if self.offsets is None:
-            return place[0], place[1]
-        return self.offsets[place[0]], self.offsets[place[1] - 1] + 1
+            return start, end
+        return self.offsets[start], self.offsets[end - 1] + 1
 
     def _find_head(self) -> int:
         """Where the head ends: the first sentence, but never less than a spoken phrase or more than a title."""

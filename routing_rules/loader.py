@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from routing_rules.ear import Ear, EarFault, Weights, load_weights
 from routing_rules.lexicon import BETWEEN, Lexicon, Patterns
 from routing_rules.overlays import Overlays, overlay_faults, root_of
 from routing_rules.schema import (
@@ -40,10 +41,13 @@ MOST_STRINGS_IN_ALL = 600_000  # of a book; the shipped one stands for some 45,0
 class Rulebook:
     """A compiled release of lists and lexicon. Immutable; pickles by `dump` and `restore`."""
 
-    __slots__ = ("digest", "last", "lexicon", "sheet", "terms")
+    __slots__ = ("digest", "ear", "last", "lexicon", "sheet", "terms")
 
-    def __init__(self, sheet: Sheet, digest: str, patterns: Patterns | None = None) -> None:
+    def __init__(
+        self, sheet: Sheet, digest: str, patterns: Patterns | None = None, weights: Weights | None = None
+    ) -> None:
         self.sheet = sheet
+        self.ear = Ear(weights) if weights is not None else None
         self.digest = digest
         self.lexicon = Lexicon(sheet, patterns)
         self.terms: Terms = compile_terms(sheet.items, self.lexicon)
@@ -54,11 +58,12 @@ class Rulebook:
 
 
 class _Cached(msgspec.Struct, frozen=True, array_like=True):
-    """What a cache holds: the sheet, its digest and the strings that its words stand for."""
+    """What a cache holds: the sheet, its digest, the strings that its words stand for, the ear's weights."""
 
     sheet: Sheet
     digest: str
     patterns: Patterns
+    weights: Weights | None
 
 
 def dump(book: Rulebook) -> bytes:
@@ -66,24 +71,31 @@ def dump(book: Rulebook) -> bytes:
 
     Restoring takes a quarter of the time of compiling; the bytes are data, not code.
     """
-    return msgspec.msgpack.encode(_Cached(book.sheet, book.digest, book.lexicon.patterns))
+    return msgspec.msgpack.encode(
+        _Cached(
+            book.sheet, book.digest, book.lexicon.patterns, book.ear.weights if book.ear is not None else None
+        )
+    )
 
 
 def restore(data: bytes) -> Rulebook:
     """A rulebook from what `dump` wrote; msgspec.DecodeError or ValidationError when it is something else."""
     held = msgspec.msgpack.decode(data, type=_Cached)
-    return Rulebook(held.sheet, held.digest, held.patterns)
+    return Rulebook(held.sheet, held.digest, held.patterns, held.weights)
 
 
 def compile_rulebook(files: Mapping[str, bytes]) -> Rulebook:
-    """A rulebook from named TOML files (lists, lexicons and examples in any order).
+    """A rulebook from named TOML files (lists, lexicons and examples in any order) and the ear's weights (`.tsv`).
 
     Raises an ExceptionGroup of RuleFault naming file, row, field, value and remedy, all at once. The digest
     is SHA-256 over the canonical content, so comments and the order of files don't change the version.
     """
     reading = _Reading()
     for name in sorted(files):
-        reading.take(name, files[name])
+        if name.endswith(".tsv"):
+            reading.take_weights(name, files[name])
+        else:
+            reading.take(name, files[name])
     reading.lay_over()
     sheet = reading.sheet()
     faults = reading.faults + (_cross_check(sheet) if not reading.faults else [])
@@ -91,7 +103,10 @@ def compile_rulebook(files: Mapping[str, bytes]) -> Rulebook:
         raise ExceptionGroup("the rulebook is refused", faults)
     # Example files prove a release but don't change what it rules: a process may leave them out.
     canonical = msgspec.structs.replace(sheet, examples=())
-    return Rulebook(sheet, hashlib.sha256(msgspec.msgpack.encode(canonical)).hexdigest())
+    key = hashlib.sha256(msgspec.msgpack.encode(canonical))
+    if reading.weights is not None:
+        key.update(msgspec.msgpack.encode(reading.weights))
+    return Rulebook(sheet, key.hexdigest(), weights=reading.weights)
 
 
 class _Reading:
@@ -108,6 +123,7 @@ class _Reading:
         self.traditional = ""
         self.simplified = ""
         self.strings = 0
+        self.weights: Weights | None = None
 
     def sheet(self) -> Sheet:
         return Sheet(
@@ -124,6 +140,12 @@ class _Reading:
 
     def fault(self, where: str, field: str, value: object, remedy: str) -> None:
         self.faults.append(RuleFault(where, field, value, remedy))
+
+    def take_weights(self, name: str, data: bytes) -> None:
+        try:
+            self.weights = load_weights(data)
+        except EarFault as fault:
+            self.fault(name, "weights", "…", str(fault))
 
     def take(self, name: str, data: bytes) -> None:
         import tomllib  # a process that restores a cached book never parses, and starts 60 ms sooner

@@ -2,12 +2,13 @@
 
 import datetime as dt
 
+from routing_rules.ear import SERVICE_OF
 from routing_rules.facts import LETTER_LENGTH, Facts, look
 from routing_rules.glance import glance
 from routing_rules.loader import Rulebook
 from routing_rules.points import asked_secrecy, asks, kind_of
 from routing_rules.ruling import Decision, Evidence, Hints, Line, Ruling, Urgency
-from routing_rules.schema import SITUATIONS, Item
+from routing_rules.schema import HEARD, LOUD, SITUATIONS, Item
 from routing_rules.terms import Alternative
 from routing_rules.verdict import BASE_CONFIDENCE, Verdict
 
@@ -24,6 +25,9 @@ _AT_NIGHT, _SILENT, _CUT_OFF, _RISK, _DISTRESS = (
     SITUATIONS.index(name)
     for name in ("at-night", "hint-silent", "hint-cut-off", "hint-risk", "hint-distress")
 )
+_NUMBERS = {name: number for number, name in enumerate(SITUATIONS)}
+_HEARD = frozenset(_NUMBERS[name] for name in HEARD)
+_LOUD = _NUMBERS[LOUD]
 _DAY: frozenset[int] = frozenset()
 _NIGHT = frozenset({_AT_NIGHT})
 
@@ -53,7 +57,8 @@ def rule(
     rows = rows[first + 1 :]
     if not winner.verdict.decides:
         winner, rival = _winner(winner, rows, facts)
-    return _ruling(text, facts, book, winner, rival, _also(winner.verdict, rows, facts), line, hints)
+    also = _also(winner.verdict, rows, facts, question.services)
+    return _ruling(text, facts, book, winner, rival, also, line, hints)
 
 
 def weigh(
@@ -67,15 +72,21 @@ def weigh(
 
 
 class _Question:
-    """A text at a glance, and which alternatives stand where and when it is asked."""
+    """A text at a glance, and which alternatives stand where and when it is asked; `services` are the rescuers of
+    the danger that the ear hears in it."""
 
-    __slots__ = ("_book", "_idle", "_seen", "_situations", "brief")
+    __slots__ = ("_book", "_idle", "_seen", "_situations", "brief", "services")
 
     def __init__(self, text: str, book: Rulebook, division: str, at: dt.datetime, hints: Hints) -> None:
         local = at.astimezone(LEGAL_ZONE)
         self._book = book
         self._seen = glance(text, book.lexicon)
         self._situations = _situations(local, hints)
+        self.services: tuple[str, ...] = ()
+        if book.ear is not None:
+            sounds = book.ear.listen(self._seen.text)
+            self._situations |= {_NUMBERS[name] for name in sounds}
+            self.services = tuple(SERVICE_OF[name] for name in sounds if name in SERVICE_OF)
         self._idle = book.terms.idle(division, local.date(), hints.channel)
         self.brief = len(self._seen.text) < LETTER_LENGTH
 
@@ -140,7 +151,8 @@ def _winner(
             (weight_of(row, facts, weights) for row in held if row.verdict.tier == "ordinary"), default=0.0
         )
         if loudest >= TOPIC_SPEAKS:
-            held = [row for row in held if not row.item.alone]
+            loud = _HEARD if facts.planes(_LOUD) else frozenset()
+            held = [row for row in held if not row.item.alone or not loud.isdisjoint(row.facts)]
     if len(held) > 1 and held[0].verdict.tier == "ordinary":
         held = sorted(held, key=lambda row: -weight_of(row, facts, weights))
     first = held[0]
@@ -162,16 +174,22 @@ def _rival(first: Alternative, rows: list[Alternative], facts: Facts) -> Alterna
     return None
 
 
-def _also(verdict: Verdict, rows: list[Alternative], facts: Facts) -> tuple[str, ...]:
-    """The further lines. Dangers come together: a fire beside a knife is the fire brigade's too, whoever leads."""
-    if verdict.tier != "gate":
+def _also(
+    verdict: Verdict, rows: list[Alternative], facts: Facts, services: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The further lines. Dangers come together: a fire beside a knife is the fire brigade's too, whoever leads,
+    and so is one that the ear hears."""
+    if not verdict.danger:
         return verdict.also
     lines = verdict.also
     for row in rows:
-        if row.verdict.tier == "gate":
+        if row.verdict.danger:
             for line in row.verdict.rescuers:
                 if line not in lines and line != verdict.item.platform and facts.meet(row):
                     lines = (*lines, line)
+    for line in services:
+        if line not in lines and line != verdict.item.platform:
+            lines = (*lines, line)
     return lines
 
 
@@ -221,6 +239,12 @@ def _evidence(text: str, facts: Facts, row: Alternative, book: Rulebook) -> tupl
             made[span] = Evidence(start, end, text[start:end], names[fact])
             if len(made) == MOST_EVIDENCE:
                 break
+    if not made and book.ear is not None:
+        return tuple(
+            Evidence(start, end, text[start:end], names[fact])
+            for fact in _HEARD.intersection(row.facts)
+            for start, end in (facts.original(*span) for span in book.ear.loud(facts.text, names[fact]))
+        )
     return tuple(made.values())
 
 

@@ -96,7 +96,27 @@ SITUATIONS = (
     "hint-cut-off",
     "hint-risk",
     "hint-distress",
+    # What the ear makes of the sound of a text: the service it would lead to, others that come beside it, …
+    "heard-fire",
+    "heard-ill",
+    "heard-crime",
+    "beside-fire",
+    "beside-ill",
+    "beside-crime",
+    "heard-loud",  # so clearly that an ordinary item does not silence it
+    # … and what kind of everyday matter it sounds like.
+    "sounds-everyday",
+    "sheer-everyday",  # so clearly that it outweighs the weaker words of danger, never those of a life at risk
+    "sounds-hotline",
+    "sounds-police",
+    "sounds-private",
+    "sounds-elsewhere",
 )
+HEARD = ("heard-fire", "heard-ill", "heard-crime")
+BESIDE = ("beside-fire", "beside-ill", "beside-crime")
+LOUD = "heard-loud"
+EVERYDAY = ("sounds-everyday", "sheer-everyday")
+SOUNDS = ("sounds-hotline", "sounds-police", "sounds-private", "sounds-elsewhere")
 
 Tier = Literal["gate", "about", "police", "elsewhere", "doubt", "ordinary", "last"]
 TIERS: tuple[Tier, ...] = ("gate", "about", "police", "elsewhere", "doubt", "ordinary", "last")
@@ -165,7 +185,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     facts at the head of the text, the others any mention. `dual` are lines that act at once beside the
     platform, `tell` those that are told. `words` are the item's own: a fact `words/ID` is made of them, and it
     is one more alternative. `alone` items speak only when no ordinary item
-    does. `source` is a document or an address, or `basis` says "clause". `flips` are what turns it into another item.
+    does, or the ear hears danger loudly. `source` is a document or an address, or `basis` says "clause". `flips` are what turns it into another item.
 
     An overlay (a list with a narrower division) adds items of its own, overrides one (`base` names it; what is given
     here replaces what stands there) or narrows one (`base` with `only`: there the item holds in these cases only,

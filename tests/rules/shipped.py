@@ -18,8 +18,8 @@ MORNING = dt.datetime(2026, 3, 10, 10, tzinfo=dt.timezone(dt.timedelta(hours=8))
 def files() -> dict[str, bytes]:
     return {
         str(path.relative_to(DATA)): path.read_bytes()
-        for folder in ("lists", "lexicon", "examples")
-        for path in sorted((DATA / folder).glob("*.toml"))
+        for folder in ("lists", "lexicon", "examples", "ear")
+        for path in sorted((DATA / folder).glob("*.t*"))
     }
 
 
