@@ -76,6 +76,13 @@ def main() -> None:
     amounts = [(at, timedelta(hours=n)) for at, n in asked]
     seconds, _ = best(lambda: [calendar.add_worktime(at, amount) for at, amount in amounts])
     figures.add("add_worktime_us", seconds / ours * 1e6, "µs")
+    seconds, _ = best(lambda: [calendar.subtract_worktime(at, amount) for at, amount in amounts])
+    figures.add("subtract_worktime_us", seconds / ours * 1e6, "µs")
+    seconds, _ = best(lambda: [calendar.remaining(a, b) for a, b in spans])
+    figures.add("remaining_us", seconds / ours * 1e6, "µs", "<= 2", seconds / ours <= 2e-6)
+    received = [at.date() for at, _ in asked]
+    seconds, _ = best(lambda: [calendar.nth_workday_before(day, 7) for day in received])
+    figures.add("workday_before_us", seconds / ours * 1e6, "µs")
 
     # The same questions for all three; ours are the first ones of the same list.
     few = asked[:theirs]

@@ -201,6 +201,14 @@ _CHANGES = {
 }
 
 
+_WORTH_SAYING = ("later", "earlier", "ended")
+"""Changes that are listed in words; what stays where it was is only counted."""
+
+
+def _short(at: str) -> str:
+    return at[:16].replace("T", " ")
+
+
 def show_moves(moves: Moves) -> None:
     """In words, on stdout."""
     print(
@@ -208,11 +216,12 @@ def show_moves(moves: Moves) -> None:
     )
     for change, number in moves.changes.items():
         print(f"  {number} {_CHANGES[change]}")
-    for move in moves.moves[:_SHOWN]:
-        after = "终止 / ends" if move.after is None else move.after
+    worth = [move for move in moves.moves if move.change in _WORTH_SAYING]
+    for move in worth[:_SHOWN]:
+        after = "终止 / ends" if move.after is None else _short(move.after)
         mark = "(仍暂定 / still provisional)" if move.provisional else ""
-        print(f"  {move.number} {move.clock}: {move.before} → {after}{mark} · {move.rule}")
-    more = sum(moves.changes.values()) - min(_SHOWN, len(moves.moves))
+        print(f"  {move.number} {move.clock}: {_short(move.before)} → {after}{mark} · {move.rule}")
+    more = sum(moves.changes.get(change, 0) for change in _WORTH_SAYING) - min(_SHOWN, len(worth))
     if more > 0:
         print(f"  … 另 {more} 项(--json 列出) / {more} more (--json lists them)")
 

@@ -25,6 +25,7 @@ LEGAL_ZONE: Final = ZoneInfo("Asia/Shanghai")
 """Legal time in China. Datetimes that carry this very object are reckoned with fastest."""
 
 MIDNIGHT: Final = 24 * 60 * 60
+_ORIGIN: Final = datetime(1, 1, 1, tzinfo=LEGAL_ZONE)
 _MILLION: Final = 1_000_000
 _MICROSECOND = timedelta(microseconds=1)
 _LAST_ORDINAL = date.max.toordinal()
@@ -198,16 +199,18 @@ class Calendar:
 
     def add_worktime(self, start: datetime, amount: timedelta) -> Due:
         """The earliest instant by which `amount` of office hours has passed since `start`; zero is `start` itself."""
-        _refuse_negative("amount", amount)
-        local = _local(start)
-        at = self._earliest(self._worked(local) + amount // _MICROSECOND) if amount else local
+        if amount.days < 0:
+            _refuse_negative("amount", amount)
+        local = start if start.tzinfo is LEGAL_ZONE else _local(start)
+        at = self._earliest(self._worked(local) + _micros(amount)) if amount else local
         return Due(at, self._tentative(local.toordinal(), at.toordinal()))
 
     def subtract_worktime(self, end: datetime, amount: timedelta) -> datetime:
         """The latest instant from which `amount` of office hours passes until `end`; zero is `end` itself."""
-        _refuse_negative("amount", amount)
-        local = _local(end)
-        return self._latest(self._worked(local) - amount // _MICROSECOND) if amount else local
+        if amount.days < 0:
+            _refuse_negative("amount", amount)
+        local = end if end.tzinfo is LEGAL_ZONE else _local(end)
+        return self._latest(self._worked(local) - _micros(amount)) if amount else local
 
     def working_between(self, start: datetime, end: datetime) -> timedelta:
         """Office hours between two instants; negative when `end` is the earlier one."""
@@ -303,10 +306,14 @@ class Calendar:
         known = len(table.days)
         whole, microsecond = divmod(target, _MILLION)
         begun = whole + (microsecond > 0)  # a frame that holds a part of a second holds the whole one
+        if 0 < begun <= table.spent[known]:
+            rank = bisect_left(table.spent, begun) - 1
+            spent = table.spent[rank]
+            for opens, closes, before in table.shifts[rank].frames:
+                if begun - spent <= before + closes - opens:
+                    return _instant(table.days[rank], opens + whole - spent - before, microsecond)
         if begun <= 0:
             rank = -(-begun // self._shift(0).length) - 1
-        elif begun <= table.spent[known]:
-            rank = bisect_left(table.spent, begun) - 1
         else:
             rank = known - 1 - (table.spent[known] - begun) // self._shift(known).length
         spent = self._spent(rank)
@@ -321,10 +328,14 @@ class Calendar:
         table = self._table
         known = len(table.days)
         whole, microsecond = divmod(target, _MILLION)
+        if 0 <= whole < table.spent[known]:
+            rank = bisect_right(table.spent, whole) - 1
+            rest = whole - table.spent[rank]
+            for opens, closes, before in table.shifts[rank].frames:
+                if rest < before + closes - opens:
+                    return _instant(table.days[rank], opens + rest - before, microsecond)
         if whole < 0:
             rank = whole // self._shift(0).length
-        elif whole < table.spent[known]:
-            rank = bisect_right(table.spent, whole) - 1
         else:
             rank = known + (whole - table.spent[known]) // self._shift(known).length
         rest = whole - self._spent(rank)
@@ -387,13 +398,17 @@ def _local(at: datetime) -> datetime:
 
 def _instant(ordinal: int, second: int, microsecond: int = 0) -> datetime:
     """A time of day, in seconds after local midnight; 24:00 is the next day's midnight."""
-    if second == MIDNIGHT:
-        ordinal += 1
-        second = 0
-        _refuse_beyond("day", "the answer", ordinal)
-    minute, second = divmod(second, 60)
-    hour, minute = divmod(minute, 60)
-    return datetime.combine(date.fromordinal(ordinal), time(hour, minute, second, microsecond), LEGAL_ZONE)
+    try:
+        return _ORIGIN + timedelta(
+            ordinal - 1, second, microsecond
+        )  # wall-clock arithmetic: no zone is asked
+    except OverflowError as err:
+        remedy = "lies outside the years 1 to 9999; give a smaller amount"
+        raise Unreckonable("day", "the answer", remedy) from err
+
+
+def _micros(amount: timedelta) -> int:
+    return (amount.days * MIDNIGHT + amount.seconds) * _MILLION + amount.microseconds
 
 
 def _refuse_negative(field: str, amount: int | timedelta) -> None:

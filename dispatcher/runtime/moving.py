@@ -154,7 +154,8 @@ async def _carry(
             failed=batch.failed + bad,
         )
         await batches.mark(batch)
-    batch = replace(batch, state=FAILED if batch.failed else DONE)
+    moved = await batches.moved(batch, str(e.DeadlinesMoved.__struct_config__.tag))
+    batch = replace(batch, moved=moved, state=FAILED if batch.failed else DONE)
     await batches.mark(batch)
     return batch
 
@@ -205,24 +206,29 @@ class ReleaseWatch:
 
     async def look(self) -> None:
         """Takes what is new and finishes what is open."""
-        self._owed = await self._take() or self._owed
+        if await self._take():
+            self._owed = True
+            _log.info("a calendar or policy was taken into force from the database")
         orders = await self._batches.all()
         owed = [order for order in orders if order.state == RUNNING]
         if self._owed and orders and not owed:
             owed = orders[-1:]
-        if owed:
-            await self._finish(owed)
-        self._owed = False
+        if await self._finish(owed):
+            self._owed = False
 
-    async def _finish(self, orders: Sequence[Batch]) -> None:
+    async def _finish(self, orders: Sequence[Batch]) -> bool:
+        """Whether nothing is left: another process that is at it may have passed what this one decided too late."""
         library = self._library()
+        finished = True
         for order in orders:
             known = library.calendars.version if order.what == CALENDAR else library.policy.digest
             if order.target != known:
                 continue  # superseded by a later one, or not taken yet
             done = await carry_out(self._batches, order, library, self._inbox, self._clock, self._leases)
             if done is None:
-                continue
-            _log.info(
-                "an order over open cases was carried out", extra={"batch": done.id, "moved": done.moved}
-            )
+                finished = False
+            else:
+                _log.info(
+                    "an order over open cases was carried out", extra={"batch": done.id, "moved": done.moved}
+                )
+        return finished

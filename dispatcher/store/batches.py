@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dispatcher.domain.stream import LIVE, StreamRef
@@ -23,6 +23,8 @@ from dispatcher.store.tables import Table
 _flag = Table.metadata.tables["flag"]
 _release = Table.metadata.tables["release"]
 _stream = Table.metadata.tables["stream"]
+_event = Table.metadata.tables["event"]
+_position = Table.metadata.tables["position"]
 _deadline = Table.metadata.tables["deadline"]
 _PREFIX = "batch:"
 
@@ -36,6 +38,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     ``what`` is "calendar" or "policy", ``target`` the full digest of it, ``first``/``last`` bound the settled days that
     an order made days of rest. ``reason`` is the maker's, ``second`` and ``second_reason`` the other person's.
+    The log stood at ``position`` when the order was given.
     """
 
     id: str
@@ -48,6 +51,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     second_reason: str = ""
     rests_from: datetime | None = None
     rests_until: datetime | None = None
+    position: int = 0
     state: str = RUNNING
     seen: int = 0
     moved: int = 0
@@ -76,6 +80,8 @@ class Batches:
         """
         insert = postgresql.insert if self._database.is_postgres else sqlite.insert
         async with self._database.writing() as connection:
+            position = (await connection.execute(select(_position.c.value))).scalar_one()
+            batch = msgspec.structs.replace(batch, position=position)
             for release in releases:
                 await connection.execute(
                     insert(_release).values(**release_values(release)).on_conflict_do_nothing()
@@ -98,6 +104,16 @@ class Batches:
             await connection.execute(
                 update(_flag).where(_flag.c.name == _PREFIX + batch.id).values(_row(batch))
             )
+
+    async def moved(self, batch: Batch, kind: str) -> int:
+        """How many streams the order has given an event of this kind, by the log: whoever carried it out, however often
+        they were killed."""
+        c = _event.c
+        statement = select(func.count(c.stream_id.distinct())).where(
+            c.position > batch.position, c.kind == kind, c.by == batch.by
+        )
+        async with self._database.looking() as connection:
+            return int((await connection.execute(statement)).scalar_one())
 
     async def supersede(self, batch: Batch) -> None:
         """Orders of the same kind that were broken off before this one are not carried on."""

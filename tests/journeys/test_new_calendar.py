@@ -24,6 +24,7 @@ from dispatcher.domain import commands as c
 from dispatcher.domain.worktime import LEGAL_ZONE
 from dispatcher.runtime import moving
 from dispatcher.store.batches import DONE, RUNNING, Batches
+from dispatcher.store.leases import Leases
 from dispatcher.store.verify import verify
 from dispatcher.wiring import CODEC
 from tests.faults.cuts import Camera
@@ -150,7 +151,7 @@ async def test_killed_before_any_statement_it_is_finished_by_loading_again(
             assert await _rows(here) == undisturbed
             assert await _moved(here) == Counter(ids)
             (order,) = await Batches(here.core.database).all()
-            assert (order.state, order.failed) == (DONE, 0)
+            assert (order.state, order.failed, order.moved) == (DONE, 0, len(ids))
     assert by_a_node
 
 
@@ -169,9 +170,15 @@ async def test_a_node_takes_the_notice_and_counts_again_what_it_decided_by_the_o
         assert decided.provisional
         assert node.core.library().calendars.version == old
 
+        leases = Leases(cli.core.database, "somebody at it")
+        lease = await leases.take(moving.LEASE)
+        assert lease is not None
         await node.core.watch.look()
-
         assert node.core.library().calendars.version == version
+        await leases.give_back(lease)
+
+        await node.core.watch.look()  # what was owed while another was at it is owed still
+
         run = (await node.case(late.case)).clock("handle")
         assert run is not None
         assert not run.provisional
