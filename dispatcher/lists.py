@@ -48,6 +48,30 @@ def rulebook_files(data: Data) -> dict[str, bytes]:
     }
 
 
+def rulebook_files_at(folder: Path, data: Data) -> dict[str, bytes]:
+    """Lists somebody works on: a folder with `lists/` (and `lexicon/`, `examples/` where they are changed too), or one
+    that holds the list files themselves. What it does not bring is the configured one.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not (folder / "lists").is_dir():
+        return rulebook_files(msgspec.structs.replace(data, lists=folder))
+    files: dict[str, bytes] = {}
+    for name, instead in (("lists", data.lists), ("lexicon", data.lexicon), ("examples", None)):
+        own = folder / name
+        with contextlib.suppress(FileNotFoundError):
+            read = files_of(name, own if own.is_dir() else instead)
+            files |= {f"{name}/{file}": content for file, content in read.items()}
+    own = folder / "ear"
+    weights = (
+        {path.name: path.read_bytes() for path in sorted(own.glob("*.tsv"))}
+        if own.is_dir()
+        else packaged_files("ear", ".tsv")
+    )
+    return files | {f"ear/{file}": content for file, content in weights.items()}
+
+
 def load_rulebook(files: Mapping[str, bytes], cache: Path | None) -> Rulebook:
     """The compiled rulebook of these files, from the cache where it lies there.
 

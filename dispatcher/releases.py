@@ -30,7 +30,11 @@ EVENT_WORDS = frozenset(e.word_of(event) for event in get_args(e.AnyEvent))
 """Every event word: a clock that names another could never start or stop, and is refused."""
 
 
-def build_library(data: Data, division: str, earlier: Sequence[Policy] = ()) -> Library:
+def build_library(
+    data: Data,
+    division: str,
+    earlier: Sequence[Policy] = (),
+) -> Library:
     """Everything a decision may look into, compiled from the configured folders.
 
     Args:

@@ -2,7 +2,8 @@
 
 A calendar in force is the configured folder and every notice that `liandong calendar load` has put into the database;
 policies in force are the configured one, and those that open cases still go by. The recommender in force is the one
-that `liandong model` promoted last.
+that `liandong model` promoted last. Lists in force are the configured folder's until two persons have released others
+(`list_shelf`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import msgspec
 from dispatcher.data_files import files_of
 from dispatcher.domain.library import Library
 from dispatcher.domain.worktime import Calendars
+from dispatcher.list_shelf import ListShelf
 from dispatcher.lists import keep_recommender
 from dispatcher.ports import Clock
 from dispatcher.settings import Data
@@ -25,7 +27,7 @@ from dispatcher.store.errors import Unreadable
 from dispatcher.store.models import Models
 from dispatcher.store.releases import Release, Releases
 from routing_rules.calendar_files import load_calendars, read_layer
-from routing_rules.loader import dump
+from routing_rules.loader import Rulebook, dump
 from routing_rules.policy import Policy
 from routing_rules.strict import DataFault
 
@@ -75,17 +77,27 @@ def name_of(notice: Notice) -> str:
     return f"{notice.file} ({notice.digest()[:8]})"
 
 
+EARLIER_LISTS = 3
+"""Rulebooks kept in memory for the cases that were ruled under them."""
+
+
 def renewed(
     library: Library,
     *,
     policies: Iterable[Policy],
     calendars: Calendars,
     recommender: Recommender | None = None,
+    book: Rulebook | None = None,
+    earlier: Iterable[Rulebook] = (),
 ) -> Library:
-    """The same library under other calendars and model, knowing earlier policies too; today's stays the last."""
+    """The same library under other calendars, lists and model, knowing earlier policies and lists too; today's stay the
+    last."""
     today = library.policy
+    present = book or library.book
+    others = [each for each in earlier if each.digest != present.digest]
     return Library(
-        book=library.book,
+        book=present,
+        earlier=others[-EARLIER_LISTS:],
         policies=(*(policy for policy in policies if policy.digest != today.digest), today),
         calendars=calendars,
         organisation=library.organisation,
@@ -110,6 +122,7 @@ class Shelf:
         database: Database,
         data: Data,
         clock: Clock,
+        lists: ListShelf,
         *,
         library: Callable[[], Library],
         enforce: Callable[[Library], None],
@@ -117,6 +130,7 @@ class Shelf:
         self._releases = Releases(database)
         self._data = data
         self._clock = clock
+        self._lists = lists
         self._library = library
         self._enforce = enforce
         self._known: frozenset[str] = frozenset()
@@ -135,8 +149,11 @@ class Shelf:
         """The calendar files in force. Raises ExceptionGroup of DataFault, OSError."""
         return in_force(await self.folder(), await self.notices())
 
-    async def complete(self, library: Library) -> Library:
+    async def complete(self, library: Library, book: Rulebook) -> Library:
         """A library fresh from the files, with what the database adds to it.
+
+        Args:
+            book: the lists in force.
 
         Raises:
             ExceptionGroup: of DataFault: a loaded notice and the folder contradict each other.
@@ -148,8 +165,14 @@ class Shelf:
         calendars = await asyncio.to_thread(lambda: Calendars(load_calendars(files)))
         if calendars.version == library.calendars.version:
             calendars = library.calendars
-        recommender = await self._recommender()
-        return renewed(library, policies=earlier, calendars=calendars, recommender=recommender)
+        return renewed(
+            library,
+            policies=earlier,
+            calendars=calendars,
+            recommender=await self._recommender(),
+            book=book,
+            earlier=self._library().books.values(),
+        )
 
     async def _recommender(self) -> Recommender | None:
         """The model in force; a copy is laid where `classify` looks for it.
@@ -171,8 +194,19 @@ class Shelf:
         return made
 
     async def keep(self, fresh: Library | None = None) -> None:
-        """Put into force what files and database say together, and keep it under its digests."""
-        library = await self.complete(fresh or self._library())
+        """Put into force what files and database say together, and keep it under its digests.
+
+        Args:
+            fresh: read from the files just now; without it the present one, at the start of the process.
+
+        Raises:
+            ExceptionGroup, ReleaseRefused: what was read fresh has faults, or the release of lists has; nothing changed.
+        """
+        if fresh is None:
+            found = self._library()
+            library = await self.complete(found, await self._lists.best(found.book))
+        else:
+            library = await self.complete(fresh, await self._lists.book(fresh.book))
         self._enforce(library)
         now = self._clock.now()
         for kind, digest, content in (
@@ -200,16 +234,18 @@ class Shelf:
             Whether there was anything new.
         """
         known = await self._releases.known()
-        if known == self._known:
+        news = await self._lists.is_news()  # a release may be older than its instant
+        if known == self._known and not news:
             return False
         library = self._library()
-        complete = await self.complete(library)
+        book = await self._lists.next(library.book) if news else library.book
+        complete = await self.complete(library, book)
         changed = (
             complete.calendars is not library.calendars
             or complete.policies != library.policies
             or complete.recommender is not library.recommender
         )
-        if changed:
+        if changed or book is not library.book:
             self._enforce(complete)
         self._known = known
         return changed

@@ -43,6 +43,7 @@ from dispatcher.domain.library import Library
 from dispatcher.domain.product import LiandongProduct
 from dispatcher.domain.stream import LIVE, SYSTEM, Actor, Effect, StreamRef, Submission
 from dispatcher.domain.worktime import LEGAL_ZONE
+from dispatcher.list_shelf import ListShelf
 from dispatcher.ports import Caller, Carrier, Inbox
 from dispatcher.releases import build_library
 from dispatcher.runtime.auditor import Auditor
@@ -306,7 +307,14 @@ def build_core(
         library.library = fresh
         product.current = LiandongProduct(fresh)
 
-    shelf = Shelf(database, settings.data, time, library=library, enforce=enforce)
+    lists = ListShelf(
+        database,
+        settings.data,
+        time,
+        signer=lambda: vault.signer,
+        taken=lambda whether: telemetry.reloaded(taken=whether),
+    )
+    shelf = Shelf(database, settings.data, time, lists, library=library, enforce=enforce)
     watch = ReleaseWatch(
         shelf.take, Batches(database), Leases(database, _node_name()), library, inbox, time, telemetry
     )
@@ -509,11 +517,12 @@ class OpenStore:
 
 
 async def reload_lists(core: Core) -> None:
-    """Reads all data folders again and decides by them from the next command on.
+    """Reads all data folders again, and the lists of the release in force, and decides by them from the next command on.
 
     Raises:
         ExceptionGroup: they have faults; nothing changed.
         WiringFault: they ask for what is not connected here; nothing changed.
+        ReleaseRefused: the release is not signed as it must be.
     """
     settings = core.settings
     fresh = await asyncio.to_thread(build_library, settings.data, settings.deployment.division)

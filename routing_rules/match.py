@@ -3,7 +3,7 @@
 import datetime as dt
 
 from routing_rules.ear import SERVICE_OF
-from routing_rules.facts import LETTER_LENGTH, Facts, look
+from routing_rules.facts import EVERYTHING, LETTER_LENGTH, Facts, look
 from routing_rules.glance import glance
 from routing_rules.loader import Rulebook
 from routing_rules.points import asked_secrecy, asks, kind_of
@@ -71,6 +71,11 @@ def weigh(
     return facts, [row for row in rows if facts.meet(row)]
 
 
+def read_all(text: str, *, book: Rulebook, division: str, at: dt.datetime, hints: Hints = _NO_HINTS) -> Facts:
+    """Every fact of a text, with the situations that the hour, the desk and the ear make."""
+    return _Question(text, book, division, at, hints).everything()
+
+
 class _Question:
     """A text at a glance, and which alternatives stand where and when it is asked; `services` are the rescuers of
     the danger that the ear hears in it."""
@@ -103,6 +108,13 @@ class _Question:
         wanted = 0
         for row in rows:
             wanted |= row.reads
+        return self._look(wanted)
+
+    def everything(self) -> Facts:
+        """All facts, whatever reads them."""
+        return self._look(EVERYTHING)
+
+    def _look(self, wanted: int) -> Facts:
         facts = look(self._seen, self._book.lexicon, wanted)
         for situation in self._situations:
             facts.hold(situation)

@@ -140,7 +140,7 @@ class Draft:
 
     def _versions(self, event: e.AnyEvent, case: Case) -> Versions:
         if isinstance(event, _BY_LISTS):
-            return Versions(lists=self.library.book.digest[:16])
+            return Versions(lists=event.matter.lists)
         if isinstance(event, _BY_POLICY):
             return Versions(policy=case.policy, calendar=self.library.calendars.version[:16])
         return _NO_VERSIONS

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from routing_rules.model.scorer import Recommender
 
 
+SHORT = 16
+"""Characters of a digest by which cases and events name a release."""
+
+
 class UnknownRelease(LookupError):
     """A case names a release that this library does not hold: load it before deciding."""
 
@@ -44,11 +48,13 @@ class ClockIndex:
 
 
 class Library:
-    """What `decide` reads. ``policies`` holds every policy an open case may still name, the current one last."""
+    """What `decide` reads. ``policies`` holds every policy an open case may still name, the current one last;
+    ``earlier`` are lists that were in force before and that running cases were ruled under."""
 
     __slots__ = (
         "_indexes",
         "book",
+        "books",
         "calendars",
         "directory",
         "home",
@@ -71,8 +77,10 @@ class Library:
         home: str = "630000",
         notices: NoticeRules | None = None,
         recommender: Recommender | None = None,
+        earlier: Iterable[Rulebook] = (),
     ) -> None:
         self.book = book
+        self.books = {each.digest[:SHORT]: each for each in (*earlier, book)}
         self.calendars = calendars
         self.organisation = organisation
         self.directory = directory
@@ -106,9 +114,17 @@ class Library:
         except KeyError:
             raise UnknownRelease(f"deadline policy {digest} is not loaded") from None
 
-    def rule(self, text: str, *, line: str, division: str, at: datetime, hints: Hints) -> Ruling:
-        """The lists' ruling on a text, as seen from a line and a division."""
-        return rule(text, book=self.book, line=Line(line), division=division, at=at, hints=hints)
+    def rule(
+        self, text: str, *, line: str, division: str, at: datetime, hints: Hints, lists: str = ""
+    ) -> Ruling:
+        """The lists' ruling on a text, as seen from a line and a division.
+
+        Args:
+            lists: short digest of the lists that a running case was ruled under; the present ones where they are not
+                held any more.
+        """
+        book = self.books.get(lists, self.book)
+        return rule(text, book=book, line=Line(line), division=division, at=at, hints=hints)
 
     def recommend(
         self, text: str, ruling: Ruling, *, division: str, at: datetime, hints: Hints

@@ -117,6 +117,7 @@ class Matter(Record, frozen=True, kw_only=True):
     confidence: float = 0.0
     about: str = ""  # kind of unit complained of, or a unit's code
     points: int = 1  # request points found in the text
+    lists: str = ""  # short digest of the lists it was ruled under; a later release does not move it
 
 
 class Hop(Record, frozen=True, kw_only=True):

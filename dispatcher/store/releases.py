@@ -68,6 +68,17 @@ class Releases:
             .order_by(_release.c.effective_from, _release.c.created)
         )
 
+    async def current(self, kind: str, at: datetime) -> str:
+        """The digest of the release of a kind that took effect last; "" where none has."""
+        statement = (
+            select(_release.c.digest)
+            .where(_release.c.kind == kind, _release.c.effective_from <= at)
+            .order_by(_release.c.effective_from.desc(), _release.c.created.desc())
+            .limit(1)
+        )
+        async with self._database.looking() as connection:
+            return str((await connection.execute(statement)).scalar() or "")
+
     async def known(self) -> frozenset[str]:
         """The digests of all releases: cheap to ask, to see whether anything was added."""
         async with self._database.looking() as connection:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from dispatcher.cli import audit, calendar, classify, explain, import_cases, policy, retention, rules, tally
+from dispatcher.cli import audit, calendar, classify, explain, import_cases, policy, retention, tally
+from dispatcher.cli.rules import check, release, replay
+from routing_rules import compare
+from routing_rules import explain as lists_explain
 
 FOLDER = Path(__file__).parents[2] / "docs" / "cli"
 SHAPES: dict[str, type[msgspec.Struct]] = {
@@ -23,7 +26,11 @@ SHAPES: dict[str, type[msgspec.Struct]] = {
     "import": import_cases.Report,
     "replay": tally.Report,
     "retention": retention.Report,
-    "rules-check": rules.Report,
+    "rules-check": check.Report,
+    "rules-diff": compare.Comparison,
+    "rules-explain": lists_explain.Explanation,
+    "rules-release": release.Listed,
+    "rules-replay": replay.Report,
 }
 
 

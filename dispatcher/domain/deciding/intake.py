@@ -13,6 +13,7 @@ from dispatcher.domain.authority import is_about
 from dispatcher.domain.deciding import checks
 from dispatcher.domain.draft import Draft
 from dispatcher.domain.errors import AgainstRule, BadField
+from dispatcher.domain.library import SHORT
 from dispatcher.domain.stream import Role
 from dispatcher.domain.values import Line, Matter, Stage
 from routing_rules.recommend import Recommended, category_of
@@ -110,8 +111,12 @@ def supplement(draft: Draft, command: c.SupplementCase) -> None:
     """More words are ruled afresh: repetition and supplements raise urgency, never lower it."""
     checks.words("words", command.words)
     draft.record(e.CaseSupplemented(words=draft.said("supplement", command.words)))
-    ruling = _rule(draft, command.words, "")
     case = draft.case
+    ruling = _rule(draft, command.words, "", lists=case.matter.lists)
+    if not ruling.danger and case.matter.lists != draft.library.book.digest[:SHORT]:
+        # A running case keeps its lists; of danger the present ones may know more.
+        present = _rule(draft, command.words, "")
+        ruling = present if present.danger else ruling
     if ruling.danger:
         if not case.matter.danger or case.stage in AWAY or case.stage in ENDED:
             _raise_danger(draft, _lines(ruling))
@@ -234,10 +239,10 @@ def due_here(draft: Draft) -> None:
     _due_here(draft)
 
 
-def _rule(draft: Draft, text: str, division: str) -> Ruling:
+def _rule(draft: Draft, text: str, division: str, lists: str = "") -> Ruling:
     case = draft.case
     place = division or case.division or case.platform.partition("-")[2]
-    return draft.library.rule(text, line=case.line, division=place, at=draft.now, hints=Hints())
+    return draft.library.rule(text, line=case.line, division=place, at=draft.now, hints=Hints(), lists=lists)
 
 
 def _matter(ruling: Ruling, said: Recommended | None) -> Matter:
@@ -257,6 +262,7 @@ def _matter(ruling: Ruling, said: Recommended | None) -> Matter:
         confidence=round(ruling.confidence, 4),
         about=ruling.about_unit,
         points=max(1, len(ruling.points)),
+        lists=ruling.list_version[:SHORT],
     )
 
 

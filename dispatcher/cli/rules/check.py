@@ -1,33 +1,41 @@
-"""`liandong rules check`: every data folder loaded, cross-checked and linted; all faults at once."""
+"""`liandong rules check`: every data folder, or one set of lists, loaded, cross-checked and linted; all faults at once."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from dispatcher.cli.configured import add_config, refuse, settings_of
+from dispatcher.cli.rules.sources import SOURCES, NoSuchLists, files_from
 from dispatcher.data_files import files_of
 from dispatcher.lists import load_directory, load_organisation, load_places, rulebook_files
 from dispatcher.settings import Data
 from routing_rules.lint import lint
 from routing_rules.loader import compile_rulebook
 
+if TYPE_CHECKING:
+    from routing_rules.loader import Rulebook
+    from routing_rules.places import Places
+
 T = TypeVar("T")
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault or finding. ``serious``: it stops a release; otherwise it is advice."""
+    """One fault or finding. ``serious``: it stops a release; otherwise it is advice. ``kind``: shadowed, dead,
+    unreachable, gap, overlap, expired, not-yet, missing-owner, wrong-example, no-example, unused, unknown-division,
+    or fault for what cannot even be read."""
 
     room: str
     where: str
     words: str
     serious: bool
+    kind: str = "fault"
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,13 +47,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     holds: bool
 
 
-def register(subparsers: Any) -> None:
-    """Adds the verb."""
-    parser = subparsers.add_parser("rules", help="检查清单与数据 / check lists and data")
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    check = actions.add_parser(
-        "check",
-        help="读入、交叉核对、试例、体检,一次列出全部问题 / load, cross-check, lint; all faults at once",
+def register(check: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    check.add_argument(
+        "source", nargs="?", metavar="LISTS", help=f"只检查这一版清单 / check these lists only: {SOURCES}"
     )
     check.add_argument(
         "--on", metavar="DATE", help="按哪一天的效力检查(默认今天) / as they stand on a day (default today)"
@@ -62,7 +67,14 @@ def handler(arguments: argparse.Namespace) -> int:
     today = _day(arguments.on)
     if today is None:
         return refuse(f"--on {arguments.on!r}: 写成 2026-02-14 / write it like that")
-    report = check_all(settings.data, today)
+    try:
+        report = (
+            check_all(settings.data, today)
+            if arguments.source is None
+            else check_lists(files_from(arguments.source, settings).files, settings.data, today)
+        )
+    except (NoSuchLists, OSError) as wrong:
+        return refuse(wrong)
     if arguments.json:
         print(msgspec.json.encode(report).decode())
         return 0 if report.holds else 1
@@ -101,20 +113,17 @@ def check_all(data: Data, today: date) -> Report:
             )
             return None
 
+    places = load("places", lambda: load_places(data))
     book = load("lists", lambda: compile_rulebook(rulebook_files(data)))
     if book is not None:
         versions["lists"], counts["lists"] = book.digest, len(book.sheet.items)
-        found.extend(
-            Fault(room="lists", where=each.where, words=f"{each.kind}: {each.text}", serious=each.serious)
-            for each in lint(book, today=today)
-        )
+        found.extend(_linted(book, places, today))
     policy = load("policy", lambda: compile_policy(files_of("policy", data.policy), events=EVENT_WORDS))
     if policy is not None:
         versions["policy"], counts["policy"] = policy.digest, len(policy.clocks)
     calendars = load("calendars", lambda: load_calendars(files_of("calendars", data.calendars)))
     if calendars is not None:
         versions["calendars"], counts["calendars"] = calendars.digest, len(calendars.layers)
-    places = load("places", lambda: load_places(data))
     if places is not None:
         counts["places"] = len(places.prefectures())
         organisation = load("organisation", lambda: load_organisation(data, places))
@@ -132,6 +141,45 @@ def check_all(data: Data, today: date) -> Report:
     return Report(
         versions=versions, counts=counts, found=found, holds=not any(fault.serious for fault in found)
     )
+
+
+def check_lists(files: Mapping[str, bytes], data: Data, today: date) -> Report:
+    """Load and check one set of lists, lexicon and examples."""
+    try:
+        book = compile_rulebook(files)
+    except ExceptionGroup as faults:
+        found = [
+            Fault(room="lists", where=getattr(each, "where", ""), words=str(each), serious=True)
+            for each in _leaves(faults)
+        ]
+        return Report(versions={}, counts={}, found=found, holds=False)
+    found = _linted(book, load_places(data), today)
+    return Report(
+        versions={"lists": book.digest},
+        counts={"lists": len(book.sheet.items)},
+        found=found,
+        holds=not any(fault.serious for fault in found),
+    )
+
+
+def _linted(book: Rulebook, places: Places | None, today: date) -> list[Fault]:
+    found = [
+        Fault(
+            room="lists",
+            where=each.where,
+            words=f"{each.kind}: {each.text}",
+            serious=each.serious,
+            kind=each.kind,
+        )
+        for each in lint(book, today=today)
+    ]
+    for head in book.sheet.heads:
+        if places is not None and head.division and not places.knows((head.division + "0000")[:6]):
+            words = f"unknown-division: {head.division}: 没有这个区划 / no such division of GB/T 2260"
+            found.append(
+                Fault(room="lists", where=head.layer, words=words, serious=True, kind="unknown-division")
+            )
+    return found
 
 
 def _day(written: str | None) -> date | None:
