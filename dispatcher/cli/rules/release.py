@@ -140,7 +140,8 @@ def signed(
     """Runs a signing step as the person whose token is given. 0 done, 2 refused."""
     try:
         named = arguments.token_file
-        token = (sys.stdin.readline() if named == "-" else Path(named).read_text(encoding="utf-8")).strip()
+        written = sys.stdin.readline() if named == "-" else Path(named).read_text(encoding="utf-8")
+        token = written.partition("\n")[0].strip()  # `token add` writes a remark below it
     except (OSError, UnicodeDecodeError) as fault:
         return refuse(f"--token-file: {fault}")
 
