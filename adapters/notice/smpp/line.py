@@ -226,6 +226,7 @@ class SmppProtocol(Protocol):
         self._wire = None
         if self._enquiring is not None and self._enquiring.running:
             self._enquiring.stop()
+            _log.warning("the line to the short message centre fell", extra={"why": reason.getErrorMessage()})
         waiting, self._waiting = self._waiting, {}
         for answer, late in waiting.values():
             late.cancel()
