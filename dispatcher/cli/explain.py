@@ -182,6 +182,12 @@ def _print(explained: Explained, case: OneCase) -> None:
         detail = entry["detail"]
         which = f"{detail['clock']}.{detail['milestone']}" if "milestone" in detail else ""
         print("  " + " ".join(part for part in (at, entry["what"], which, entry["by"], said) if part))
+        for moved in detail.get("moves", ()):
+            before, after = (
+                _local(datetime.fromisoformat(moved[side])) if moved.get(side) else "终止"
+                for side in ("before", "after")
+            )
+            print(f"      {moved['clock']}: {before} → {after} · {moved['rule']} · {detail['reason']}")
     if explained.allowed:
         print(f"现在可以  {'、'.join(explained.allowed)}")
 

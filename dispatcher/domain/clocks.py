@@ -17,7 +17,6 @@ from dispatcher.domain.ladders import (
     OLD_DATE,
     calendar_of,
     early_marks,
-    ladder_of,
     limit_for,
     limit_name,
     meeting_after,
@@ -240,13 +239,14 @@ class Moves:
         amber = self._amber(run)
         if amber is not None and not run.amber:
             wanted.append(e.Armed(milestone="amber", due=amber))
-        ladder = ladder_of(self.policy, run)
+        ladder = self.index.ladders.get(run.ladder)
         if ladder is not None and run.breached is None:
-            wanted.extend(
-                mark
-                for mark in early_marks(self.case, run, ladder, self.library)
-                if run.started < mark.due < run.due and mark.milestone not in run.reminded
-            )
+            if ladder.early:
+                wanted.extend(
+                    mark
+                    for mark in early_marks(self.case, run, ladder, self.library)
+                    if run.started < mark.due < run.due and mark.milestone not in run.reminded
+                )
             if ladder.anchor == "start":
                 for number, rung in enumerate(ladder.rungs):
                     if rung.level > run.level:
@@ -259,6 +259,8 @@ class Moves:
     def _begun(self, run: e.ClockRun) -> e.ClockRun:
         """A clock that starts late (handed in, received earlier): marks before the limit that are past are skipped,
         not told; the lamp shows them. The limit itself falls however late."""
+        if run.started >= self.at:
+            return self.arm(run)
         wanted = self._wanted(run)
         gone = tuple(a for a in wanted if a.due < self.at and a.milestone.partition(":")[0] in _BEFORE)
         ahead = tuple(a for a in wanted if a not in gone)
@@ -275,7 +277,7 @@ class Moves:
         if not any(a.milestone == "limit" for a in gone):
             return run
         run = replace(run, breached=run.due)
-        ladder = ladder_of(self.policy, run)
+        ladder = self.index.ladders.get(run.ladder)
         for number, rung in enumerate(ladder.rungs if ladder is not None else ()):
             assert ladder is not None, "it has rungs"
             one = rung_armed(self.case, run, ladder, number, self.library)
@@ -286,7 +288,7 @@ class Moves:
 
     def climb(self, run: e.ClockRun) -> e.ClockRun:
         """Above the limit: arm the next rung nobody was told of yet, or the last again where the ladder repeats."""
-        ladder = ladder_of(self.policy, run)
+        ladder = self.index.ladders.get(run.ladder)
         if ladder is None:
             return replace(run, armed=())
         for number, rung in enumerate(ladder.rungs):

@@ -61,11 +61,6 @@ def limit_for(case: Case, clock: Clock) -> Limit | None:
     return None
 
 
-def ladder_of(policy: Policy, run: e.ClockRun) -> Ladder | None:
-    """The ladder of a run, None when nobody is told of it."""
-    return policy.ladder(run.ladder)
-
-
 def limit_name(run: e.ClockRun) -> str:
     """The milestone of the limit: "limit", and "limit#2" once one has fallen and another date was set after it."""
     return f"limit#{run.fell + 1}" if run.fell else "limit"

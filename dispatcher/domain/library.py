@@ -32,11 +32,12 @@ class UnknownRelease(LookupError):
 class ClockIndex:
     """A policy's clocks by the event words that start and stop them."""
 
-    __slots__ = ("clocks", "policy", "starts", "stops", "words")
+    __slots__ = ("clocks", "ladders", "policy", "starts", "stops", "words")
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.clocks = {clock.id: clock for clock in policy.clocks}
+        self.ladders = {ladder.id: ladder for ladder in policy.ladders}
         self.starts: dict[str, tuple[Clock, ...]] = {}
         self.stops: dict[str, frozenset[str]] = {}
         for clock in policy.clocks:

@@ -307,7 +307,7 @@ LEADS_TO: dict[type[Command], _Targets] = {
     c.DeliverReply: {None: (Stage.DELIVERED,)},
     c.CloseCase: {None: (Stage.CLOSED,)},
     c.DecideUnreasonable: {None: (Stage.CLOSED,)},
-    c.AppealUnreasonable: {None: (Stage.RULED, Stage.ADJUDICATING)},
+    c.AppealUnreasonable: {None: (Stage.RULED, Stage.ADJUDICATING, Stage.POLICE_RECEIVED)},
     c.CallBack: {None: (Stage.CALLED_BACK,)},
     c.VerifyRating: {None: (Stage.RULED, Stage.ASSIGNED, Stage.POLICE_RECEIVED, Stage.ARCHIVED)},
     c.RedoCase: {None: (Stage.RULED, Stage.ASSIGNED, Stage.POLICE_RECEIVED)},

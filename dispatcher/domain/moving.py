@@ -121,7 +121,8 @@ def settle(moves: Moves, run: e.ClockRun, fresh: e.ClockRun, *, new_ladder: bool
         return
     if kept.due <= moves.at:
         if run.due <= moves.at:
-            return  # it is falling at this moment
+            moves.put(replace(run, provisional=kept.provisional))  # it is falling at this moment
+            return
         closing = calendar_of(moves.case, run, moves.library).add_workdays(moves.at, 0).at
         kept = replace(kept, due=min(closing, run.due), target=None)
     armed = moves.arm(kept)

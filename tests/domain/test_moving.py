@@ -218,6 +218,23 @@ def test_a_limit_that_a_notice_puts_into_the_past_ends_at_the_close_of_that_day(
     assert book.run(case, "handle").breached is None
 
 
+def test_a_limit_that_is_falling_at_this_moment_falls_and_is_settled_by_the_notice() -> None:
+    book = CaseBook("2026-12-21 10:00", BEFORE)
+    case = book.signed()
+    late = CaseBook(
+        "2027-01-06 10:00", AFTER
+    )  # nobody settled anything for a day: its limit of the 4th is still armed
+    late.states, late.deadlines, late.rows, late.log = book.states, book.deadlines, book.rows, book.log
+
+    _move(late, case)
+
+    assert not late.run(case, "handle").provisional
+    assert _move(late, case) == ()
+    late.outage("2027-01-06 10:00")
+    assert late.run(case, "handle").breached is not None
+    assert _move(late, case) == ()
+
+
 def test_an_order_that_makes_a_settled_last_day_one_of_rest_rolls_the_limit_to_the_next_working_day() -> None:
     files = packaged_files("calendars")
     book = CaseBook("2026-12-01 10:00", with_calendars(files))
