@@ -364,6 +364,20 @@ def _check_item(item: Item, where: str, known: set[str]) -> list[RuleFault]:
         wrong("source", "", 'name a document or an address, or write basis = "clause"')
     if item.tier in DANGEROUS and not ({item.platform, *item.dual, *item.tell} & RESCUE):
         wrong("platform", item.platform, "danger always reaches a rescue line")
+    if item.self_dispatch:
+        # Never danger, reports, contested items or complaints about somebody: a person looks first.
+        if item.tier != "ordinary" or item.platform != "12345" or item.contested or item.about or item.dual:
+            wrong(
+                "self_dispatch", item.self_dispatch, "only ordinary, uncontested items of 12345 about nobody"
+            )
+        if item.kind == "举报":
+            wrong("self_dispatch", item.self_dispatch, "reports are looked at by a person")
+        if not 0.5 < item.self_dispatch <= 1.0:
+            wrong("self_dispatch", item.self_dispatch, "a confidence above 0.5, at most 1")
+        if not 1 <= item.recall_minutes <= 60:
+            wrong("recall_minutes", item.recall_minutes, "1 to 60")
+        if not 0.0 < item.sampled <= 1.0:
+            wrong("sampled", item.sampled, "a share above 0, at most 1")
     if item.since and item.until and item.since > item.until:
         wrong("until", item.until, "must not lie before since")
     if not item.when and item.tier != "last":

@@ -187,6 +187,9 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     is one more alternative. `alone` items speak only when no ordinary item
     does, or the ear hears danger loudly. `source` is a document or an address, or `basis` says "clause". `flips` are what turns it into another item.
 
+    `self_dispatch` is the owner's choice that a case of this item may be assigned without a person: the confidence from
+    which on, 0 for never. It may be recalled within `recall_minutes`; the share `sampled` is put aside for inspection.
+
     An overlay (a list with a narrower division) adds items of its own, overrides one (`base` names it; what is given
     here replaces what stands there) or narrows one (`base` with `only`: there the item holds in these cases only,
     besides what `unless` adds). In its division the base itself is then silent.
@@ -221,6 +224,9 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     until: dt.date | None = None
     examples: tuple[str, ...] = ()
     flips: tuple[Flip, ...] = ()
+    self_dispatch: float = 0.0
+    recall_minutes: int = 10
+    sampled: float = 0.05
     base: str = ""
     only: tuple[str, ...] = ()
     layer: str = ""

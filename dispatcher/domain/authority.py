@@ -38,6 +38,7 @@ ROLES: dict[type[Command], frozenset[Role]] = {
     c.GuideCaller: DESK,
     c.AnswerAtOnce: DESK,
     c.AssignCase: DESK,
+    c.RecallDispatch: DESK,
     c.OfferClaim: DESK,
     c.ClaimCase: UNITS,
     c.SignFor: UNITS,

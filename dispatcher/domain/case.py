@@ -62,6 +62,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     utility: bool = False
     offered: tuple[str, ...] = ()
     assigned: datetime | None = None
+    recall_until: datetime | None = None
+    sampled: bool = False
     holders: int = 0
     binding: bool = False
     tiers: tuple[Tier, ...] = ()
@@ -317,6 +319,7 @@ def _apply(case: Case, event: e.AnyEvent, at: datetime) -> Case:
                 co=event.co,
                 utility=event.utility,
                 assigned=at,
+                recall_until=None,
                 holders=case.holders + (case.lead != event.lead),
                 binding=case.binding or event.binding,
                 tiers=(),
@@ -367,6 +370,13 @@ def _apply(case: Case, event: e.AnyEvent, at: datetime) -> Case:
             )
         case e.AdjudicationDue():
             return replace(_lapsed(case, at), stage=Stage.ADJUDICATING)
+        case e.SelfDispatched():
+            return replace(case, recall_until=event.recall_until, sampled=event.sampled)
+        case e.DispatchRecalled():
+            # Nobody held it as far as the count of holders goes: it was never a person's decision.
+            return replace(
+                case, stage=Stage.RULED, recall_until=None, assigned=None, holders=max(0, case.holders - 1)
+            )
         case e.HolderRelieved():
             return replace(
                 case,

@@ -184,6 +184,12 @@ class AssignCase(CaseCommand, frozen=True, kw_only=True, tag="assign-case"):
     words: str = ""
 
 
+class RecallDispatch(CaseCommand, frozen=True, kw_only=True, tag="recall-dispatch"):
+    """收回自助派单:take back within its minutes what was assigned without a person; the case waits at the desk again."""
+
+    reason: str
+
+
 class OfferClaim(CaseCommand, frozen=True, kw_only=True, tag="offer-claim"):
     """并派认领:several units may own it (a manhole without owner); ``guard`` watches the hazard meanwhile."""
 
@@ -552,6 +558,7 @@ AnyCommand = (
     | GuideCaller
     | AnswerAtOnce
     | AssignCase
+    | RecallDispatch
     | OfferClaim
     | ClaimCase
     | SignFor

@@ -87,6 +87,8 @@ def _dispatch(draft: Draft, command: c.AnyCommand, other: Draft | None) -> None:
             passing.answer(draft, command)
         case c.AssignCase():
             units.assign(draft, command)
+        case c.RecallDispatch():
+            units.recall_dispatch(draft, command)
         case c.OfferClaim():
             units.offer(draft, command)
         case c.ClaimCase():

@@ -226,6 +226,26 @@ class CaseAssigned(Event, frozen=True, kw_only=True, tag="case-assigned.1"):
     words: Said | None = None
 
 
+class SelfDispatched(Event, frozen=True, kw_only=True, tag="self-dispatched.1"):
+    """Assigned without a person, because the item's owner chose so and the ruling was sure enough. ``line`` is the
+    confidence that the owner asks for; a desk may recall it until ``recall_until``; ``sampled``: put aside for inspection.
+    """
+
+    unit: str
+    item: str
+    confidence: float
+    line: float
+    recall_until: datetime
+    sampled: bool = False
+
+
+class DispatchRecalled(Event, frozen=True, kw_only=True, tag="dispatch-recalled.1"):
+    """A person took back what was assigned without one; the case waits at the desk again."""
+
+    unit: str
+    reason: Said
+
+
 class ClaimOffered(Event, frozen=True, kw_only=True, tag="claim-offered.1"):
     units: tuple[str, ...]
     guard: str = ""
@@ -559,6 +579,8 @@ AnyEvent = (
     | CaseGuided
     | CaseAnswered
     | CaseAssigned
+    | SelfDispatched
+    | DispatchRecalled
     | ClaimOffered
     | CaseSigned
     | CitizenContacted

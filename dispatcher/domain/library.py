@@ -16,6 +16,7 @@ from routing_rules.places import Places
 from routing_rules.policy import Clock, Policy
 from routing_rules.recommend import Recommended, by_model, recommend
 from routing_rules.ruling import Hints, Line, Ruling
+from routing_rules.schema import Item
 
 if TYPE_CHECKING:
     from routing_rules.model.scorer import Recommender
@@ -54,6 +55,7 @@ class Library:
 
     __slots__ = (
         "_indexes",
+        "_unattended",
         "book",
         "books",
         "calendars",
@@ -82,6 +84,7 @@ class Library:
     ) -> None:
         self.book = book
         self.books = {each.digest[:SHORT]: each for each in (*earlier, book)}
+        self._unattended = {item.id: item for item in book.sheet.items if item.self_dispatch}
         self.calendars = calendars
         self.organisation = organisation
         self.directory = directory
@@ -138,6 +141,10 @@ class Library:
     def model_says(self, text: str, ruling: Ruling) -> Recommended | None:
         """What the model in force says of a text that is being registered; None without one, and for danger."""
         return by_model(text, ruling, self.recommender, reasons=False)
+
+    def unattended(self, item: str) -> Item | None:
+        """The item, when its owner chose that its cases may be assigned without a person."""
+        return self._unattended.get(item)
 
     def home_calendar(self) -> Calendar:
         """The province's calendar: total and platform clocks run by it."""

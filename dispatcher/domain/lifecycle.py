@@ -50,6 +50,7 @@ ALLOWED: dict[Stage, tuple[type[Command], ...]] = {
         *_UNREASONABLE,
         *_EXTENSION,
         c.OverrideRuling,
+        c.RecallDispatch,
         c.SignFor,
         c.ContactCitizen,
         c.AskReturn,
@@ -59,6 +60,7 @@ ALLOWED: dict[Stage, tuple[type[Command], ...]] = {
         *_UNREASONABLE,
         *_EXTENSION,
         c.OverrideRuling,
+        c.RecallDispatch,
         c.SignFor,
         c.ContactCitizen,
         c.SubAssign,
@@ -135,6 +137,7 @@ class _Hanging(NamedTuple):
     proposed: bool
     unsigned_tier: bool
     tiers: bool
+    recallable: bool
     callback: bool
     contested: bool
     police_sent: bool
@@ -154,6 +157,7 @@ def _hanging(case: Case) -> _Hanging:
         proposed=bool(case.proposed_by),
         unsigned_tier=any(tier.signed is None for tier in case.tiers),
         tiers=bool(case.tiers),
+        recallable=case.recall_until is not None,
         callback=case.callback_due,
         contested=case.contested_rating,
         police_sent=case.police_sent,
@@ -184,6 +188,8 @@ def _admits(now: _Hanging, command: type[Command]) -> bool:
             return not now.proposed
         case c.SignFor:
             return now.stage is not Stage.SIGNED or now.unsigned_tier
+        case c.RecallDispatch:
+            return now.recallable
         case c.RecallSubAssignment | c.SendBackSubReply:
             return now.tiers
         case c.CallBack:
@@ -293,6 +299,7 @@ LEADS_TO: dict[type[Command], _Targets] = {
     c.MergeCase: {None: (Stage.MERGED,)},
     c.WithdrawCase: {None: (Stage.WITHDRAWN,)},
     c.AssignCase: {None: (Stage.ASSIGNED,)},
+    c.RecallDispatch: {None: (Stage.RULED,)},
     c.OfferClaim: {None: (Stage.OFFERED,)},
     c.ClaimCase: {None: (Stage.SIGNED,)},
     c.SignFor: {Stage.ASSIGNED: (Stage.SIGNED,)},

@@ -142,6 +142,8 @@ EVENTS: Mapping[str, Words] = {
     "legal-hold-set": Words("法定保全", "legal hold set"),
     "legal-hold-released": Words("解除保全", "legal hold released"),
     "personal-data-erased": Words("个人信息到期销毁", "personal data erased"),
+    "self-dispatched": Words("系统自助派单", "assigned without a person"),
+    "dispatch-recalled": Words("收回自助派单", "assignment without a person recalled"),
     "holder-relieved": Words("免除持单责任", "holder relieved"),
     "deadlines-moved": Words("日历更新,时限重算", "deadlines moved by a new calendar"),
 }

@@ -43,6 +43,7 @@ MATRIX: dict[str, set[Role]] = {
     "guide-caller": DESK,
     "answer-at-once": DESK,
     "assign-case": DESK,
+    "recall-dispatch": DESK,
     "offer-claim": DESK,
     "claim-case": UNIT,
     "sign-for": UNIT,

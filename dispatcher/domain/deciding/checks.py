@@ -143,7 +143,7 @@ def unit(field: str, code: str, draft: Draft, *, duty_item: str = "") -> Unit:
             value=code,
             remedy="give it to the superior or to supervision",
         )
-    if _is_township(found) and not duty_item.strip():
+    if is_township(found) and not duty_item.strip():
         raise AgainstRule(
             "A township gets a case only under an item of its duty list.",
             field="duty_item",
@@ -153,7 +153,7 @@ def unit(field: str, code: str, draft: Draft, *, duty_item: str = "") -> Unit:
     return found
 
 
-def _is_township(unit: Unit) -> bool:
+def is_township(unit: Unit) -> bool:
     """A township or village: by its nine or twelve digits, or a government below the county's."""
     return len(unit.division) > 6 or (unit.kind == "government" and unit.rank is not Rank.DEPARTMENT)
 

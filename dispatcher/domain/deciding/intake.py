@@ -11,6 +11,7 @@ from dispatcher.domain import commands as c
 from dispatcher.domain import events as e
 from dispatcher.domain.authority import is_about
 from dispatcher.domain.deciding import checks
+from dispatcher.domain.deciding.units import assign_unattended
 from dispatcher.domain.draft import Draft
 from dispatcher.domain.errors import AgainstRule, BadField
 from dispatcher.domain.library import SHORT
@@ -309,6 +310,10 @@ def _ruled(draft: Draft, ruling: Ruling, said: Recommended | None) -> None:
         draft.record(e.ReflowSeen(holders=(case.platform, case.peers[-1].platform, case.platform)))
     if matter.danger and not case.handed_in and not case.imported:
         _to_police(draft)
+    item = draft.library.unattended(matter.item)
+    # Where the model says otherwise a person decides.
+    if item is not None and not (said is not None and said.differs):
+        assign_unattended(draft, item)
 
 
 def _to_police(draft: Draft) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from dispatcher.domain import commands as c
 from dispatcher.domain import events as e
 from dispatcher.domain.case import Case
@@ -9,8 +11,10 @@ from dispatcher.domain.deciding import checks
 from dispatcher.domain.draft import Draft
 from dispatcher.domain.errors import AgainstRule, BadField, NotYours
 from dispatcher.domain.ladders import LEGAL
-from dispatcher.domain.values import Result, ReturnAsked, Stage
+from dispatcher.domain.values import Line, Result, ReturnAsked, Stage
 from routing_rules.policy import AtLimit
+from routing_rules.ruling import Decision
+from routing_rules.schema import Item
 
 UTILITIES = frozenset({"power", "water-supply", "gas", "heating"})
 
@@ -54,6 +58,59 @@ def assign(draft: Draft, command: c.AssignCase) -> None:
         duty_item=command.duty_item,
         said=command.words,
     )
+
+
+def assign_unattended(draft: Draft, item: Item) -> None:
+    """Assign what an owner lets go without a person: sure, uncontested, no danger, no report, nothing confidential."""
+    case = draft.case
+    matter = case.matter
+    plain = (
+        matter.platform == Line.HOTLINE
+        and case.line == Line.HOTLINE
+        and case.stage is Stage.RULED
+        and matter.decision == Decision.accept.value
+        and not (matter.danger or matter.contested or matter.police_urgent or matter.about)
+        and matter.kind != "举报"
+        and not (case.confidential or case.anonymous or case.imported or case.handed_in)
+    )
+    if not plain or matter.confidence < item.self_dispatch or not matter.owners:
+        return
+    found = draft.library.organisation.resolve(matter.owners[0], case.division or draft.library.home)
+    if found is None or checks.is_township(found):
+        return
+    until = draft.now + timedelta(minutes=item.recall_minutes)
+    # By the case's own number, so that a repeat and a proof draw the same lot.
+    sampled = case.id.int % 10_000 < item.sampled * 10_000
+    _assigned(draft, found.code, (), urgency=matter.urgency)
+    draft.record(
+        e.SelfDispatched(
+            unit=found.code,
+            item=matter.item,
+            confidence=matter.confidence,
+            line=item.self_dispatch,
+            recall_until=until,
+            sampled=sampled,
+        )
+    )
+
+
+def recall_dispatch(draft: Draft, command: c.RecallDispatch) -> None:
+    """A person takes it back in time; the unit's clocks stop and the desk's begin again."""
+    checks.words("reason", command.reason)
+    case = draft.case
+    assert case.recall_until is not None, "the stage table lets only these in"
+    if draft.now > case.recall_until:
+        raise AgainstRule(
+            "The time to recall ended at {ended}.",
+            ended=case.recall_until.isoformat(timespec="minutes"),
+            field="case",
+            value=case.number,
+            remedy="ask the unit to return it, or override the ruling",
+        )
+    unit = case.lead
+    draft.record(e.HolderRelieved(unit=unit))
+    draft.record(e.DispatchRecalled(unit=unit, reason=draft.said("reason", command.reason)))
+    draft.record(e.AssignmentDue())
 
 
 def offer(draft: Draft, command: c.OfferClaim) -> None:
