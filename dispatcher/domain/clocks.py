@@ -433,7 +433,7 @@ class Moves:
             recount(self, self.runs[clock])  # a notice may have come while it stood
         fresh = self.made(self.index.clocks[clock], run.started, run.unit, added=run.added)
         if clock != "sub" and fresh is not None and fresh.due < run.due:
-            self.reclass_one(back)  # it became urgent while the clock stood
+            self.reclass_one(self.runs[clock])  # it became urgent while the clock stood
 
     def pass_sub(self) -> None:
         """The limit of whoever of the tiers works now: each tier has its own, counted from when it got the case."""
