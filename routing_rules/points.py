@@ -1,21 +1,25 @@
 """What a text asks for: its kind, its single requests, and secrecy asked for in its own words."""
 
+import itertools
 import re
 
 LONGEST_TEXT = 4_000
 MOST_POINTS = 10
 LONGEST_POINT = 160
+SHORTEST_SEVERAL = 12  # what is shorter asks for one thing
 
 # A search for alternatives that all begin with a fixed character jumps from one such character to the next and costs
 # a few nanoseconds for each character; one that may begin with a class or a group is ten times as slow. So every
 # alternative below is written out from its first character.
-_NUMERAL = re.compile(r"[一二三四五六七八九十1-9①-⑩](?:[、,.)\uff09\uff0c\uff0e]|(?<=[①-⑩]))")
+_NUMERAL = re.compile(r"[一二三四五六七八九十1-9①-⑩](?:[、,.)\uff09\uff0c\uff0e是]|(?<=[①-⑩]))")
 _NUMBERED = re.compile(
     r"(?:^|[\s。;:,!?\uff1b\uff1a\uff0c\uff01\uff1f])(?:[一二三四五六七八九十]、|第[一二三四五六七八九十][、,\uff0c]|"
-    r"[(\uff08]?[1-9一二三四五六七八九十][)\uff09]|[1-9][、.\uff0e](?!\d)|[①-⑩])"
+    r"[一二三四五六]是(?!否)|[1-9一二三四五六七八九十][)\uff09]|[1-9][、.\uff0e](?!\d))|"
+    r"[(\uff08][1-9一二三四五六七八九十][)\uff09]|[①-⑩]"
 )
 _EDGE = re.compile(r"^[\s,\uff0c。;\uff1b、]+|[\s,\uff0c。;\uff1b、]+$")
 _STOP = re.compile(r"[。!?;\n\uff01\uff1f\uff1b]")
+_COMMA = re.compile(r"[,\uff0c]")
 _STOPS = frozenset("。!?;\n\uff01\uff1f\uff1b")
 _REQUEST = re.compile(
     r"请问|请求|恳请|希望|要求|建议|盼|望(?:有关|相关|政府|领导|尽快|能)|能否|能不能|可否|可不可以|为什么|为何|何时|"
@@ -79,7 +83,7 @@ def asked_secrecy(text: str) -> tuple[bool, bool]:
 def asks(text: str) -> tuple[str, ...]:
     """The single requests of a text, so that a reply can be held against each; the text itself if one."""
     whole = text[:LONGEST_TEXT].strip()
-    if len(whole) <= 40:
+    if len(whole) <= SHORTEST_SEVERAL:
         return (whole,) if whole else ()
     if len(_NUMERAL.findall(whole)) >= 2:
         marks = list(_NUMBERED.finditer(whole))
@@ -101,8 +105,20 @@ def asks(text: str) -> tuple[str, ...]:
             break
         # A stop that follows another at once is no sentence.
         if wanted[at] < end and whole[begin] not in _STOPS:
-            sentence = whole[begin:end].strip()
-            if len(sentence) > 3:
-                points[sentence[:LONGEST_POINT]] = None
+            for start, until in _clauses(whole, begin, end, wanted[at:]):
+                point = _EDGE.sub("", whole[start:until]) if until < end else whole[start:until].strip()
+                if len(point) > 3:
+                    points[point[:LONGEST_POINT]] = None
         begin = end
     return tuple(points)[:MOST_POINTS] or (whole[:LONGEST_POINT],)
+
+
+def _clauses(whole: str, begin: int, end: int, wanted: list[int]) -> list[tuple[int, int]]:
+    """A sentence as its single requests: each with what is said before it, the last with what follows."""
+    inside = [place for place in wanted if place < end]
+    cuts = [begin]
+    for before, after in itertools.pairwise(inside):
+        comma = _COMMA.search(whole, before, after)
+        if comma is not None:
+            cuts.append(comma.end())
+    return list(zip(cuts, [*cuts[1:], end], strict=True))
