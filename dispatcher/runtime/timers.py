@@ -10,6 +10,7 @@ from dispatcher.runtime.loops import Loop
 from dispatcher.runtime.telemetry import Telemetry
 
 _BREATH = timedelta(milliseconds=20)  # what is due and not ours (another node settles it) must not spin us
+_GATHER = timedelta(milliseconds=5)  # what falls so soon after one another shares a transaction
 _HELD = timedelta(seconds=1)  # due for so long and not to be had: somebody holds it, perhaps for good
 _LONGEST_PAUSE = timedelta(seconds=1)  # after a fault: a database that comes back must not be waited for
 _SOON = timedelta(milliseconds=50)  # one look for all the commits of that time
@@ -81,7 +82,8 @@ class Sweep:
             self._freed = now
             await self._deadlines.free()
         wakes = now + self._look_ahead if due is None else min(due, now + self._look_ahead)
-        await self._loop.rest(self._clock.sleep_until(max(wakes, now + _BREATH)))
+        pause = _GATHER if due is None or due > now else _BREATH
+        await self._loop.rest(self._clock.sleep_until(max(wakes, now + pause)))
 
     async def settle_all(self) -> int:
         """Settles until nothing is due at the present instant.
