@@ -345,7 +345,10 @@ async def spread(url: str, product: LiandongProduct, start: datetime, seconds: i
         watched = Watched(writer, clock)
         sweep = Sweep(watched, clock, Telemetry(), limit=BATCH, look_ahead=timedelta(milliseconds=500))
         sweep.start()
-        await clock.sleep_until(first + timedelta(seconds=seconds + 1))
+        await clock.sleep_until(first + timedelta(seconds=seconds))
+        while len(watched.lateness) < count and clock.now() < first + timedelta(seconds=seconds * 4):
+            # a machine that cannot follow is late, and is to be shown as late
+            await clock.sleep_until(clock.now() + timedelta(milliseconds=100))
         await sweep.stop()
     await database.close()
     if len(watched.lateness) < count or watched.failed:
