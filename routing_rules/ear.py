@@ -252,5 +252,6 @@ def _odds(total: int, length: int, bias: tuple[int, int, int]) -> tuple[float, f
 def _heard(total: int, length: int, bias: tuple[int, int, int], start: int) -> Heard:
     odds = _odds(total, length, bias)
     top = max(odds)
-    danger = top + math.log(sum(math.exp(each - top) for each in odds))
+    exp = math.exp
+    danger = top + math.log(exp(odds[0] - top) + exp(odds[1] - top) + exp(odds[2] - top))
     return Heard(danger, odds, start, start + length)
