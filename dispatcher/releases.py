@@ -21,6 +21,7 @@ from dispatcher.lists import (
 )
 from dispatcher.settings import Data
 from routing_rules.calendar_files import load_calendars
+from routing_rules.duplicate_files import compile_duplicates
 from routing_rules.notices import compile_notices
 from routing_rules.policy import Policy
 from routing_rules.policy_files import compile_policy
@@ -51,8 +52,9 @@ def build_library(
     places = _try(lambda: load_places(data), faults)
     organisation = _try(lambda: load_organisation(data, places), faults) if places else None
     notices = _try(lambda: compile_notices(files_of("notices", data.notices)), faults)
+    duplicates = _try(lambda: compile_duplicates(files_of("duplicates", data.duplicates)), faults)
     directory = _try(lambda: load_directory(data, places), faults) if places else None
-    if not (book and policy and calendars and places and organisation is not None and directory and notices):
+    if not (book and policy and calendars and places and organisation is not None and directory and notices and duplicates):
         raise ExceptionGroup("the lists cannot be used", faults)
     return Library(
         book=book,
@@ -63,6 +65,7 @@ def build_library(
         places=places,
         home=division,
         notices=notices,
+        duplicates=duplicates,
     )
 
 

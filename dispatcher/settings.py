@@ -116,6 +116,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     organisation: Annotated[Path | None, _FOLDER]
     policy: Annotated[Path | None, _FOLDER]
     notices: Annotated[Path | None, _FOLDER]
+    duplicates: Annotated[Path | None, _FOLDER]
     model: Annotated[Path, Meta(description="模型文件的路径 / path of the model file")]
     cache: Annotated[
         Path | None, Meta(description="目录（不存在则建立），或留空 / a folder (made when missing), or empty")

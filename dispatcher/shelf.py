@@ -105,6 +105,7 @@ def renewed(
         places=library.places,
         home=library.home,
         notices=library.notices,
+        duplicates=library.duplicates,
         recommender=recommender,
     )
 

@@ -1,4 +1,4 @@
-"""How alike two texts are: character shingles, their MinHash, and bands by which near ones find each other.
+"""How alike two texts are: pairs of signs for short ones in other words; shingles, MinHash and bands for near copies.
 
 One permutation hashing: every shingle is hashed once, the lowest of each bin is kept, an empty bin borrows its
 neighbour's. Stable over processes and versions of Python, because what is stored must be found again.
@@ -6,6 +6,7 @@ neighbour's. Stable over processes and versions of Python, because what is store
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -57,6 +58,28 @@ def bands(signed: Signature) -> Iterator[int]:
     for at in range(0, len(signed), BAND):
         packed = b"".join(n.to_bytes(8, "big") for n in (at, *signed[at : at + BAND]))
         yield (zlib.crc32(packed) << 31) ^ zlib.adler32(packed)
+
+
+Pairs = frozenset[int]
+"""Pairs of neighbouring signs, each as one number. For this process only: the numbers depend on the byte order."""
+
+
+def grams(text: str) -> Pairs:
+    """All pairs of neighbouring signs: what two people's words for one thing still have in common.
+
+    Two views of the same UTF-16 bytes, shifted by one sign, read four bytes at a time: a fifth of the time that
+    cutting the text takes, and hundreds of texts are looked at for each call.
+    """
+    raw = text.encode("utf-16-le", "surrogatepass")
+    even, odd = raw[: len(raw) // 4 * 4], raw[2 : 2 + (len(raw) - 2) // 4 * 4]
+    return frozenset(memoryview(even).cast("I")) | frozenset(memoryview(odd).cast("I"))
+
+
+def nearness(one: Pairs, other: Pairs) -> float:
+    """The cosine of two sets of pairs, 0 to 1. Exact, where an estimate by 64 bins would err by 0.05."""
+    if not one or not other:
+        return 0.0
+    return len(one & other) / math.sqrt(len(one) * len(other))
 
 
 def groups(texts: Sequence[str], *, alike: float = 0.5) -> list[int]:

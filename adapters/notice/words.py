@@ -41,6 +41,8 @@ NOTIFY: Final[Mapping[str, str]] = MappingProxyType(
         "redo": "Case {number} is to be done again.",
         "deadline-repaired": "Case {number}: a deadline row was not what the log says and was put back. Find out why.",
         "deadline-quarantined": "Case {number}: a deadline could not be settled and was set aside. Look at once.",
+        "repeat-seen": "Case {number}: the same number has called about this before, more than once.",
+        "surge-seen": "Case {number}: many people report this one event. See its related cases.",
         "rating-contested": "Case {number}: a bad rating is to be verified.",
     }
 )

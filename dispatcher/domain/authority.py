@@ -82,6 +82,8 @@ ROLES: dict[type[Command], frozenset[Role]] = {
     c.ReportNoticeConfirmed: MACHINE,
     c.RepairDeadline: MACHINE,
     c.ReportQuarantined: MACHINE,
+    c.ReportRepeat: MACHINE,
+    c.ReportSurge: MACHINE,
     c.HoldCase: frozenset({Role.AUDIT_ADMIN, Role.SECURITY_ADMIN}),
     c.ReleaseHold: frozenset({Role.AUDIT_ADMIN, Role.SECURITY_ADMIN}),
     c.EraseCase: frozenset({Role.AUDIT_ADMIN, Role.SYSTEM}),

@@ -33,7 +33,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One matter of one citizen on one platform, from first receipt to archive.
 
     ``policy`` is the version of the deadline policy it was registered under and keeps. ``hops`` charge every hour
-    to whoever held it. ``clocks`` has at most one run for each clock of the policy.
+    to whoever held it. ``clocks`` has at most one run for each clock of the policy. ``nth`` counts the calls of one
+    number about one matter (0: the first as far as is known), ``earlier`` are those before it; ``surge`` is the size
+    that was last told of an event which this case is the suggested parent of, ``surged`` the other cases about it.
     """
 
     id: UUID
@@ -95,6 +97,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hold: bool = False
     erased: bool = False
     imported: bool = False
+    nth: int = 0
+    earlier: tuple[UUID, ...] = ()
+    surge: int = 0
+    surged: tuple[UUID, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -504,6 +510,10 @@ def _apply(case: Case, event: e.AnyEvent, at: datetime) -> Case:
             | e.DeadlineQuarantined()
         ):
             return case
+        case e.RepeatSeen():
+            return replace(case, nth=event.nth, earlier=event.earlier)
+        case e.SurgeSeen():
+            return replace(case, surge=event.step, surged=event.cases)
         case e.LegalHoldSet():
             return replace(case, hold=True)
         case e.LegalHoldReleased():

@@ -512,6 +512,29 @@ class ReportQuarantined(CaseCommand, frozen=True, kw_only=True, tag="report-quar
     due: datetime
 
 
+class ReportRepeat(CaseCommand, frozen=True, kw_only=True, tag="report-repeat"):
+    """重复来电:the same number has called about the same matter before (第 n 次). Nothing is merged.
+
+    ``how``: "supplement", "repeat" (110) or "nth" (12345); ``earlier`` the cases before it, newest first; ``urgent``:
+    one of them that is still open is urgent. Urgency is raised by it, never lowered.
+    """
+
+    how: str
+    earlier: tuple[UUID, ...]
+    urgent: bool = False
+
+
+class ReportSurge(CaseCommand, frozen=True, kw_only=True, tag="report-surge"):
+    """集中反映:many people report one event, of which this case is the first that is open: the parent suggested.
+
+    ``event`` is the id of its kind in the rules, ``size`` how many different people, ``cases`` those beside this one.
+    """
+
+    event: str
+    size: int
+    cases: tuple[UUID, ...]
+
+
 class HoldCase(CaseCommand, frozen=True, kw_only=True, tag="hold-case"):
     """法定保全:a legal hold stops erasure."""
 
@@ -602,6 +625,8 @@ AnyCommand = (
     | ReportNoticeConfirmed
     | RepairDeadline
     | ReportQuarantined
+    | ReportRepeat
+    | ReportSurge
     | HoldCase
     | ReleaseHold
     | EraseCase

@@ -173,6 +173,10 @@ def _dispatch(draft: Draft, command: c.AnyCommand, other: Draft | None) -> None:
             due.repair(draft, command)
         case c.ReportQuarantined():
             due.quarantined(draft, command)
+        case c.ReportRepeat():
+            related.repeated(draft, command)
+        case c.ReportSurge():
+            related.surge(draft, command)
         case c.HoldCase():
             closing.hold(draft, command)
         case c.ReleaseHold():

@@ -520,6 +520,30 @@ class DeadlineQuarantined(Event, frozen=True, kw_only=True, tag="deadline-quaran
     due: datetime
 
 
+class RepeatSeen(Event, frozen=True, kw_only=True, tag="repeat-seen.1"):
+    """重复来电:the ``nth`` time that this number calls about this matter; ``earlier`` are the cases before it.
+
+    ``how``: "supplement" or "repeat" (110), "nth" (12345).
+    """
+
+    how: str
+    nth: int
+    earlier: tuple[UUID, ...]
+
+
+class SurgeSeen(Event, frozen=True, kw_only=True, tag="surge-seen.1"):
+    """集中反映:``size`` people report one event of this kind; ``step`` is the size of the rules that was reached.
+
+    ``cases`` are the others, which a person may attach; ``lines`` those told beside the supervisor.
+    """
+
+    event: str
+    size: int
+    step: int
+    cases: tuple[UUID, ...]
+    lines: tuple[str, ...] = ()
+
+
 class LegalHoldSet(Event, frozen=True, kw_only=True, tag="legal-hold-set.1"):
     reason: Said
 
@@ -632,6 +656,8 @@ AnyEvent = (
     | NoticeConfirmed
     | DeadlineRepaired
     | DeadlineQuarantined
+    | RepeatSeen
+    | SurgeSeen
     | LegalHoldSet
     | LegalHoldReleased
     | PersonalDataErased

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dispatcher.domain.worktime import Calendar, Calendars
 from routing_rules.directory import Directory
+from routing_rules.duplicates import DuplicateRules
 from routing_rules.loader import Rulebook
 from routing_rules.match import rule
 from routing_rules.notices import NoticeRules
@@ -60,6 +61,7 @@ class Library:
         "books",
         "calendars",
         "directory",
+        "duplicates",
         "home",
         "notices",
         "organisation",
@@ -79,6 +81,7 @@ class Library:
         places: Places,
         home: str = "630000",
         notices: NoticeRules | None = None,
+        duplicates: DuplicateRules | None = None,
         recommender: Recommender | None = None,
         earlier: Iterable[Rulebook] = (),
     ) -> None:
@@ -91,6 +94,7 @@ class Library:
         self.places = places
         self.home = home
         self.notices = notices or NoticeRules()
+        self.duplicates = duplicates or DuplicateRules()
         self.recommender = recommender
         self._indexes: dict[str, ClockIndex] = {}
         for policy in policies:

@@ -18,6 +18,8 @@ _ALWAYS: tuple[type[Command], ...] = (
     c.ReportNoticeConfirmed,
     c.RepairDeadline,
     c.ReportQuarantined,
+    c.ReportRepeat,
+    c.ReportSurge,
     c.HoldCase,
     c.ReleaseHold,
     c.MoveDeadlines,
@@ -122,6 +124,8 @@ FOR_MACHINES: frozenset[type[Command]] = frozenset(
         c.ReportNoticeConfirmed,
         c.RepairDeadline,
         c.ReportQuarantined,
+        c.ReportRepeat,
+        c.ReportSurge,
     }
 )
 """Commands that Liandong itself sends; people are not offered them."""

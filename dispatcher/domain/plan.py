@@ -103,6 +103,16 @@ def _plan(
         case e.DeadlineRepaired() | e.DeadlineQuarantined():
             told = _to_platform(case, "platform-supervisor", e.word_of(event), level=3)
             yield replace(told, clock=event.clock, milestone=event.milestone)
+        case e.RepeatSeen(how="nth", nth=nth) if nth > 2:
+            yield _to_platform(case, "platform-squad-leader", "repeat-seen", level=1)
+        case e.SurgeSeen(lines=lines):
+            yield _to_platform(case, "platform-supervisor", "surge-seen", level=2)
+            if "110" in lines:
+                yield from _alerts(case, ("110",), library, now)
+            for line in lines:
+                unit = _utility(case, line, library)
+                if unit:
+                    yield _to_unit(case, unit, "unit-duty-phone", "surge-seen", level=2)
         case e.ReflowSeen():
             yield _to_platform(case, "platform-supervisor", "reflow-seen", level=2)
         case e.CaseAssigned(lead=lead, co=co):
@@ -215,10 +225,19 @@ def _alerts(case: Case, lines: tuple[str, ...], library: Library, now: datetime)
         if line in RESCUE_LINES:
             target = library.directory.receiver(line, case.division, now).platform_id
         elif line.startswith("utility:"):
-            kind = {"water": "water-supply"}.get(line.partition(":")[2], line.partition(":")[2])
-            unit = library.organisation.resolve(kind, case.division or library.home)
-            target = unit.code if unit else ""
+            target = _utility(case, line, library)
         yield f.AlertLine(case=case.id, number=case.number, line=line, target=target)
+
+
+def _utility(case: Case, line: str, library: Library) -> str:
+    """The unit that "utility:heating" means where the case lies, or "" where there is none."""
+    word, _, kind = line.partition(":")
+    if word != "utility":
+        return ""
+    unit = library.organisation.resolve(
+        {"water": "water-supply"}.get(kind, kind), case.division or library.home
+    )
+    return unit.code if unit else ""
 
 
 def _pass_on(case: Case, to: str, kind: str, *, remainder: bool = False) -> f.PassOrder:

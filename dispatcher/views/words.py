@@ -139,6 +139,8 @@ EVENTS: Mapping[str, Words] = {
     "notice-confirmed": Words("通知已确认", "a person confirmed hearing a notice"),
     "deadline-repaired": Words("时限修复", "a deadline was put back"),
     "deadline-quarantined": Words("时限隔离待查", "a deadline was set aside"),
+    "repeat-seen": Words("重复来电", "the same number called before"),
+    "surge-seen": Words("集中反映", "many report one event"),
     "legal-hold-set": Words("法定保全", "legal hold set"),
     "legal-hold-released": Words("解除保全", "legal hold released"),
     "personal-data-erased": Words("个人信息到期销毁", "personal data erased"),

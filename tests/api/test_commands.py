@@ -83,7 +83,7 @@ async def test_every_command_of_people_and_systems_has_its_endpoint(api: Api) ->
     document = (await api.ask("GET", "/api/openapi.json")).json
     machine = {"expire-deadline", "report-notice-failed", "register-case"}
     machine |= {"report-notice-diverted", "report-notice-confirmed"}
-    machine |= {"repair-deadline", "report-quarantined"}
+    machine |= {"repair-deadline", "report-quarantined", "report-repeat", "report-surge"}
 
     paths = {path.rpartition("/")[2] for path in document["paths"] if "/cases/{case}/" in path}
 

@@ -87,6 +87,8 @@ MATRIX: dict[str, set[Role]] = {
     "report-notice-confirmed": SYSTEM_ROLE,
     "repair-deadline": SYSTEM_ROLE,
     "report-quarantined": SYSTEM_ROLE,
+    "report-repeat": SYSTEM_ROLE,
+    "report-surge": SYSTEM_ROLE,
     "hold-case": {Role.AUDIT_ADMIN, Role.SECURITY_ADMIN},
     "release-hold": {Role.AUDIT_ADMIN, Role.SECURITY_ADMIN},
     "erase-case": {Role.AUDIT_ADMIN} | SYSTEM_ROLE,

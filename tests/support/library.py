@@ -35,6 +35,7 @@ def library() -> Library:
         "organisation",
         "policy",
         "notices",
+        "duplicates",
         "cache",
     )
     return build_library(Data(**dict.fromkeys(folders), model=Path("no-model")), HOME)
@@ -81,6 +82,7 @@ def with_calendars(files: Mapping[str, bytes], *policies: Policy) -> Library:
         directory=whole.directory,
         places=whole.places,
         notices=whole.notices,
+        duplicates=whole.duplicates,
     )
 
 

@@ -56,7 +56,7 @@ ALL_COMMANDS: tuple[type[c.AnyCommand], ...] = get_args(c.AnyCommand)
 _EVERYDAY = frozenset(
     {c.SupplementCase, c.ExpireDeadline, c.ReportNoticeFailed, c.HoldCase, c.MoveDeadlines, c.UrgeCase}
     | {c.ReportNoticeDiverted, c.ReportNoticeConfirmed}
-    | {c.RepairDeadline, c.ReportQuarantined}
+    | {c.RepairDeadline, c.ReportQuarantined, c.ReportRepeat, c.ReportSurge}
     | {c.SuperviseCase, c.WithdrawCase, c.MergeCase, c.OverrideRuling, c.EraseCase, c.ReleaseHold}
     | {c.ReportPeerResult, c.RuleCase, c.ContactCitizen}
 )
@@ -119,6 +119,12 @@ def _choices(command: type[Command], case: Case, others: Sequence[Case]) -> dict
         "channel": ("phone",),
         "found": ("missing",),
         "number": ("N1",),
+        "how": ("nth",),
+        "earlier": tuple((other.id,) * n for other in others for n in (1, 2)),
+        "urgent": _FLAG,
+        "event": ("noise", "heating", "crowd", "nothing"),
+        "size": (0, 4, 5, 20),
+        "cases": tuple((other.id,) for other in others),
     }
     return {field: known[field] for field in command.__struct_fields__ if field in known}
 

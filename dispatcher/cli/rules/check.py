@@ -96,6 +96,7 @@ def check_all(data: Data, today: date) -> Report:
     from dispatcher.releases import EVENT_WORDS
     from routing_rules.calendar_files import load_calendars
     from routing_rules.demo import demo_behaviour, demo_messages
+    from routing_rules.duplicate_files import compile_duplicates
     from routing_rules.policy_files import compile_policy
     from routing_rules.retention import compile_retention
 
@@ -132,6 +133,11 @@ def check_all(data: Data, today: date) -> Report:
         directory = load("directory", lambda: load_directory(data, places))
         if directory is not None:
             versions["directory"], counts["directory"] = "", len(directory.platforms())
+    duplicates = load(
+        "duplicates", lambda: compile_duplicates(files_of("duplicates", data.duplicates))
+    )
+    if duplicates is not None:
+        versions["duplicates"], counts["duplicates"] = "", len(duplicates.repeats) + len(duplicates.events)
     retention = load("retention", lambda: compile_retention(files_of("retention", None)))
     if retention is not None:
         versions["retention"], counts["retention"] = "", len(retention.rows)

@@ -121,14 +121,16 @@ def supplement(draft: Draft, command: c.SupplementCase) -> None:
     if ruling.danger:
         if not case.matter.danger or case.stage in AWAY or case.stage in ENDED:
             _raise_danger(draft, _lines(ruling))
-    elif (
-        ruling.urgency is Urgency.urgent
-        and ruling.confidence >= SURE
-        and case.matter.urgency != Urgency.urgent
-        and case.is_open
-    ):
+    elif ruling.urgency is Urgency.urgent and ruling.confidence >= SURE:
+        make_urgent(draft)
+
+
+def make_urgent(draft: Draft) -> None:
+    """An open case becomes urgent, unless it is so already: repetition raises urgency, never lowers it."""
+    case = draft.case
+    if case.matter.urgency != Urgency.urgent and case.is_open:
         _go_on(draft)
-        draft.record(e.RulingChanged(matter=replace(case.matter, urgency="urgent"), by_person=False))
+        draft.record(e.RulingChanged(matter=replace(draft.case.matter, urgency="urgent"), by_person=False))
 
 
 def _raise_danger(draft: Draft, lines: tuple[str, ...]) -> None:

@@ -8,6 +8,7 @@ from dispatcher.domain.deciding import checks, intake
 from dispatcher.domain.draft import Draft
 from dispatcher.domain.errors import AgainstRule, NotFound
 from dispatcher.domain.values import FINISHED, Stage
+from routing_rules.ruling import Urgency
 
 _OVER = (Stage.CLOSED, Stage.CALLED_BACK)
 
@@ -29,6 +30,7 @@ def attach(draft: Draft, parent: Draft, command: c.AttachFollower) -> None:
         )
     draft.record(e.CaseAttached(parent=parent.ref.id))
     parent.record(e.FollowerJoined(follower=draft.ref.id))
+    _no_less_urgent(parent, draft)
 
 
 def leave(draft: Draft, parent: Draft, command: c.LeaveParent) -> None:
@@ -76,6 +78,42 @@ def merge(draft: Draft, into: Draft, command: c.MergeCase) -> None:
         )
     draft.record(e.CaseMerged(into=into.ref.id))
     into.record(e.FollowerJoined(follower=draft.ref.id))
+    _no_less_urgent(into, draft)
+
+
+def repeated(draft: Draft, command: c.ReportRepeat) -> None:
+    """The nth time: on record, and from the rules' nth time on (or beside an urgent one) urgent itself.
+
+    A word that came before, or that counts fewer than are known, changes nothing.
+    """
+    case = draft.case
+    nth = len(command.earlier) + 1
+    if case.erased or nth < 2 or nth <= case.nth:
+        return
+    draft.record(e.RepeatSeen(how=command.how, nth=nth, earlier=command.earlier))
+    rule = draft.library.duplicates.repeat(case.line, case.matter.category)
+    if command.urgent or (rule is not None and rule.urgent_from and nth >= rule.urgent_from):
+        intake.make_urgent(draft)
+
+
+def surge(draft: Draft, command: c.ReportSurge) -> None:
+    """Told once for each step of the rules; 110 hears only of danger and crowds."""
+    case = draft.case
+    rule = draft.library.duplicates.event_of(command.event)
+    step = rule.step(command.size) if rule is not None else 0
+    if rule is None or case.erased or step <= case.surge:
+        return
+    others = tuple(one for one in command.cases if one != draft.ref.id)
+    lines = tuple(line for line in rule.tell if line != "110" or rule.crowd or case.matter.danger)
+    draft.record(
+        e.SurgeSeen(event=command.event, size=command.size, step=step, cases=others, lines=lines)
+    )
+
+
+def _no_less_urgent(kept: Draft, joined: Draft) -> None:
+    """What is dealt with in another case's place is dealt with no less urgently there."""
+    if joined.case.matter.urgency == Urgency.urgent:
+        intake.make_urgent(kept)
 
 
 def _other(draft: Draft, other: Draft) -> None:
