@@ -54,7 +54,16 @@ def build_library(
     notices = _try(lambda: compile_notices(files_of("notices", data.notices)), faults)
     duplicates = _try(lambda: compile_duplicates(files_of("duplicates", data.duplicates)), faults)
     directory = _try(lambda: load_directory(data, places), faults) if places else None
-    if not (book and policy and calendars and places and organisation is not None and directory and notices and duplicates):
+    if not (
+        book
+        and policy
+        and calendars
+        and places
+        and organisation is not None
+        and directory
+        and notices
+        and duplicates
+    ):
         raise ExceptionGroup("the lists cannot be used", faults)
     return Library(
         book=book,

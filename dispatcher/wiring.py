@@ -49,6 +49,7 @@ from dispatcher.releases import build_library
 from dispatcher.runtime.auditor import Auditor
 from dispatcher.runtime.clock import SteadyClock, SystemClock, jitter, new_id
 from dispatcher.runtime.feed import Feed
+from dispatcher.runtime.gathering import Gathering
 from dispatcher.runtime.handling import CountedInbox, Reloadable
 from dispatcher.runtime.hands import Hands
 from dispatcher.runtime.housekeeping import Chore, Housekeeping
@@ -393,6 +394,8 @@ def build_service(
     attached: list[Attached] = [
         Attached(kind="releases", start=core.watch.start, stop_taking=core.watch.stop)
     ]
+    gathering = build_gathering(core, Leases(core.database, _node_name()))
+    attached.append(Attached(kind="gathering", start=gathering.start, stop_taking=gathering.stop))
     for spec in specs:
         built = spec.build(core)
         attached.append(built.attached)
@@ -452,6 +455,11 @@ def build_auditor(core: Core, leases: Leases) -> Auditor:
         every=chosen.every,
         grace=chosen.grace,
     )
+
+
+def build_gathering(core: Core, leases: Leases) -> Gathering:
+    """The watcher of repeats and surges, of one node."""
+    return Gathering(core.database, core.inbox, leases, core.feed, core.clock, core.telemetry, core.library)
 
 
 def _known_deployment(settings: Settings, library: Library) -> None:

@@ -77,9 +77,11 @@ def compile_duplicates(files: Mapping[str, bytes]) -> DuplicateRules:
                 events.append(_event(where, one, events, faults))
     if len(suggest) != 1:
         faults.append(DataFault("duplicates", "suggest", suggest, "give it once, such as suggest = 0.5"))
-    for line in _LINES:
-        if not any(rule.line == line and not rule.categories for rule in repeats):
-            faults.append(DataFault("duplicates", "repeat", line, "needs a row for all categories of this line"))
+    faults.extend(
+        DataFault("duplicates", "repeat", line, "needs a row for all categories of this line")
+        for line in _LINES
+        if not any(rule.line == line and not rule.categories for rule in repeats)
+    )
     if not events or not events[-1].fits_all:
         faults.append(
             DataFault("duplicates", "event", [rule.id for rule in events], "the last must fit everything")
@@ -88,19 +90,21 @@ def compile_duplicates(files: Mapping[str, bytes]) -> DuplicateRules:
     return DuplicateRules(suggest=suggest[0], repeats=tuple(repeats), events=tuple(events), **words)
 
 
-def _repeat(
-    where: str, row: _RepeatRow, earlier: list[RepeatRule], faults: list[DataFault]
-) -> RepeatRule:
+def _repeat(where: str, row: _RepeatRow, earlier: list[RepeatRule], faults: list[DataFault]) -> RepeatRule:
     if row.line not in _LINES:
         faults.append(DataFault(where, "line", row.line, f"lines are {', '.join(_LINES)}"))
     if any(rule.line == row.line and not rule.categories for rule in earlier):
-        faults.append(DataFault(where, "line", row.line, "an earlier row takes it; this one is never reached"))
+        faults.append(
+            DataFault(where, "line", row.line, "an earlier row takes it; this one is never reached")
+        )
     if (row.within == "") == (row.after_closing_days is None):
         faults.append(
             DataFault(where, "within", row.within, "give either within or after_closing_days, one of them")
         )
     if row.after_closing_days is not None and not 0 <= row.after_closing_days <= 400:
-        faults.append(DataFault(where, "after_closing_days", row.after_closing_days, "must lie between 0 and 400"))
+        faults.append(
+            DataFault(where, "after_closing_days", row.after_closing_days, "must lie between 0 and 400")
+        )
     if row.urgent_from != 0 and row.urgent_from < 2:
         faults.append(DataFault(where, "urgent_from", row.urgent_from, "2 or more, or 0 for never"))
     supplement = _duration(where, "supplement", row.supplement, faults) if row.supplement else timedelta()
@@ -122,9 +126,13 @@ def _event(where: str, row: _EventRow, earlier: list[EventRule], faults: list[Da
     if any(rule.id == row.id for rule in earlier):
         faults.append(DataFault(where, "id", row.id, "is used twice; ids are unique"))
     if any(rule.fits_all for rule in earlier):
-        faults.append(DataFault(where, "id", row.id, "an earlier row fits everything; this one is never reached"))
+        faults.append(
+            DataFault(where, "id", row.id, "an earlier row fits everything; this one is never reached")
+        )
     if not row.surge or list(row.surge) != sorted(set(row.surge)) or row.surge[0] < 3:
-        faults.append(DataFault(where, "surge", list(row.surge), "rising sizes from 3 up, such as [5, 20, 50]"))
+        faults.append(
+            DataFault(where, "surge", list(row.surge), "rising sizes from 3 up, such as [5, 20, 50]")
+        )
     for line in row.tell:
         kind, _, utility = line.partition(":")
         if line == "110":

@@ -256,7 +256,7 @@ class Earlier(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def how_repeated(rule: RepeatRule, earlier: Earlier, at: datetime) -> str:
-    """"supplement", "repeat" or "nth" for a call at ``at``, "" outside of the window. At the limit is still inside."""
+    """ "supplement", "repeat" or "nth" for a call at ``at``, "" outside of the window. At the limit is still inside."""
     apart = at - earlier.received
     if apart < timedelta():
         return ""

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from adapters.http_api import bulk, commands, intake, letters, queries, rulings
+from adapters.http_api import bulk, commands, intake, letters, queries, rulings, together
 from adapters.http_api.document import document
 from adapters.http_api.identity import identified
 from adapters.http_api.page import HEADERS, page, style
@@ -27,6 +27,8 @@ _PATHS: Final[tuple[tuple[str, type[ApiView]], ...]] = (
     ("/cases/by-number/{number}", queries.ByNumber),
     ("/cases/{case}", queries.OneCaseView),
     ("/cases/{case}/trail", queries.TrailView),
+    ("/cases/{case}/related", together.RelatedView),
+    ("/cases/{case}/attach-related", together.AttachRelated),
     ("/cases/{case}/notices", queries.CaseNoticesView),
     ("/notices", queries.NoticesView),
     ("/deadlines", queries.DeadlinesView),

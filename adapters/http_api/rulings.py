@@ -12,9 +12,12 @@ from pydantic import Field
 
 from adapters.http_api.bodies import Body, Code, Instant, LongText, model_of
 from adapters.http_api.problems import Problem
+from adapters.http_api.queries import plain_number
 from adapters.http_api.view import ApiView, Told, json_answer
+from dispatcher.domain.authority import DESK
 from dispatcher.domain.library import Library
 from dispatcher.domain.worktime import Unreckonable
+from dispatcher.views.related import Asked, Related, suggest
 from routing_rules.directory import UnknownLine
 from routing_rules.recommend import Recommended
 from routing_rules.ruling import Hints, Ruling
@@ -25,12 +28,16 @@ HintsIn = model_of(Hints)
 
 
 class RulingIn(Body):
-    """A text to be ruled, as seen from a line, a division and an instant."""
+    """A text to be ruled, as seen from a line, a division and an instant.
+
+    ``caller``: the number that calls, so that a desk sees its earlier calls. It is not kept.
+    """
 
     text: LongText
     line: Literal["12345", "110"] = "12345"
     division: Code = ""
     at: Instant | None = None
+    caller: Annotated[str, Field(max_length=40, pattern=r"^[0-9+() -]*$")] = ""
     hints: Annotated[HintsIn, Field(default_factory=HintsIn)]  # type: ignore[valid-type]  # made at run time
 
 
@@ -38,6 +45,7 @@ class RulingOut(msgspec.Struct, frozen=True, kw_only=True):
     """What the lists say. ``place`` is the division ruled for, ``units`` the codes of the owners there.
 
     ``recommended``: categories and kinds of units by the trained model in force, else by the lists' own words.
+    ``related``: for desks, what it may belong together with; None for others.
     """
 
     place: str
@@ -46,6 +54,7 @@ class RulingOut(msgspec.Struct, frozen=True, kw_only=True):
     unit_names: tuple[str, ...]
     ruling: Ruling
     recommended: Recommended
+    related: Related | None = None
 
 
 class WorktimeOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +93,22 @@ class Rulings(ApiView):
         hints = msgspec.convert(body.hints.model_dump(), Hints)  # type: ignore[attr-defined]
         ruling = library.rule(body.text, line=body.line, division=place, at=at, hints=hints)
         recommended = library.recommend(body.text, ruling, division=place, at=at, hints=hints)
-        return json_answer(_told(library, ruling, recommended, place, at))
+        told = _told(library, ruling, recommended, place, at)
+        if DESK.intersection(self.actor.roles):
+            asked = Asked(
+                text=body.text,
+                line=body.line,
+                place=place,
+                category=ruling.category,
+                item=ruling.item,
+                danger=ruling.danger,
+                received=at,
+                caller_mac=services.vault.number_digest(digits)
+                if (digits := plain_number(body.caller))
+                else b"",
+            )
+            told = msgspec.structs.replace(told, related=await suggest(self.viewer, asked))
+        return json_answer(told)
 
 
 class Worktime(ApiView):

@@ -62,6 +62,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     hops: list[Held]
     trail: list[dict[str, Any]]
     allowed: tuple[str, ...]
+    related: dict[str, Any] | None = None
 
 
 def register(subparsers: Any) -> None:
@@ -83,6 +84,7 @@ def handler(arguments: argparse.Namespace) -> int:
     async def work(core: Core) -> int:
         from dispatcher.domain.stream import SYSTEM
         from dispatcher.views.cases import id_of_number, one_case
+        from dispatcher.views.related import related
         from dispatcher.views.trail import trail
         from dispatcher.views.viewing import Viewer
         from dispatcher.wiring import CODEC
@@ -96,7 +98,11 @@ def handler(arguments: argparse.Namespace) -> int:
         history = await trail(viewer, case.state.id, CODEC) if case is not None else None
         if case is None or history is None:
             return refuse(f"{arguments.case}: 没有这件诉求 / no such case; give its number or its id")
-        explained = _explain(core, case, history)
+        together = await related(viewer, case.state.id)
+        explained = msgspec.structs.replace(
+            _explain(core, case, history),
+            related=msgspec.to_builtins(together) if together is not None else None,
+        )
         if arguments.json:
             print(msgspec.json.encode(explained).decode())
         else:
@@ -188,8 +194,20 @@ def _print(explained: Explained, case: OneCase) -> None:
                 for side in ("before", "after")
             )
             print(f"      {moved['clock']}: {before} → {after} · {moved['rule']} · {detail['reason']}")
+    _print_related(explained.related)
     if explained.allowed:
         print(f"现在可以  {'、'.join(explained.allowed)}")
+
+
+def _print_related(related: dict[str, Any] | None) -> None:
+    if related is None or not related["suggestions"]:
+        return
+    nth = f"，第 {related['nth']} 次" if related["nth"] > 1 else ""
+    print(f"可能相关（{related['event_words']}，{related['people']} 人反映{nth}）")
+    for one in related["suggestions"]:
+        at = _local(datetime.fromisoformat(one["received"]))
+        parts = (at, one["number"], one["stage_words"], one["title"], "；".join(one["reasons"]))
+        print("  " + " ".join(part for part in parts if part))
 
 
 def _local(at: datetime) -> str:

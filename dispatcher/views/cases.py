@@ -78,7 +78,11 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaseLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One case in a list. Instants are aware; ``due`` is the earliest running limit, ``title`` masked."""
+    """One case in a list. Instants are aware; ``due`` is the earliest running limit, ``title`` masked.
+
+    ``nth``: the how-manieth time its number calls about this matter (0: the first, as far as is known). ``surge``: how
+    many report the event whose suggested parent it is (0: none).
+    """
 
     id: UUID
     number: str
@@ -101,6 +105,8 @@ class CaseLine(msgspec.Struct, frozen=True, kw_only=True):
     received: datetime | None
     due: datetime | None
     version: int
+    nth: int = 0
+    surge: int = 0
 
 
 class CasePage(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,7 +205,8 @@ async def list_cases(
         if last is not None and len(rows) > limit
         else None
     )
-    lines = tuple(line_of(viewer, row) for row in shown if viewer.sees(state_of(row.state)))
+    found = ((row, state_of(row.state)) for row in shown)
+    lines = tuple(line_of(viewer, row, state) for row, state in found if viewer.sees(state))
     return CasePage(cases=lines, next=more)
 
 
@@ -243,7 +250,7 @@ async def one_case(viewer: Viewer, id_: UUID, vault: Vault | None = None) -> One
     roles = viewer.actor.roles
     reads = bool(WORDS_FOR.intersection(roles))
     return OneCase(
-        line=line_of(viewer, row),
+        line=line_of(viewer, row, state),
         state=shown_to(viewer.actor, state),
         allowed=allowed_names(state),
         deadlines=tuple(
@@ -337,7 +344,7 @@ def rating_is_locked(case: Case) -> bool:
     return case.stage is Stage.ARCHIVED or (case.rating is not None and case.rating.verified is not None)
 
 
-def line_of(viewer: Viewer, row: Row[*tuple[Any, ...]]) -> CaseLine:
+def line_of(viewer: Viewer, row: Row[*tuple[Any, ...]], state: Case) -> CaseLine:
     """A stream row as a line of a list."""
     library = viewer.library()
     unit = library.unit(row.unit) if row.unit else None
@@ -363,6 +370,8 @@ def line_of(viewer: Viewer, row: Row[*tuple[Any, ...]]) -> CaseLine:
         received=row.received,
         due=row.due,
         version=row.version,
+        nth=state.nth,
+        surge=state.surge,
     )
 
 

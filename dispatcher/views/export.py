@@ -121,7 +121,8 @@ async def cases(
         if not rows:
             return
         after = rows[-1].id
-        yield [line_of(viewer, row) for row in rows if viewer.sees(state_of(row.state))]
+        found = ((row, state_of(row.state)) for row in rows)
+        yield [line_of(viewer, row, state) for row, state in found if viewer.sees(state)]
 
 
 _EVENT_HEADS: Final = {

@@ -133,9 +133,7 @@ def check_all(data: Data, today: date) -> Report:
         directory = load("directory", lambda: load_directory(data, places))
         if directory is not None:
             versions["directory"], counts["directory"] = "", len(directory.platforms())
-    duplicates = load(
-        "duplicates", lambda: compile_duplicates(files_of("duplicates", data.duplicates))
-    )
+    duplicates = load("duplicates", lambda: compile_duplicates(files_of("duplicates", data.duplicates)))
     if duplicates is not None:
         versions["duplicates"], counts["duplicates"] = "", len(duplicates.repeats) + len(duplicates.events)
     retention = load("retention", lambda: compile_retention(files_of("retention", None)))

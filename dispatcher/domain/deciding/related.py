@@ -105,9 +105,7 @@ def surge(draft: Draft, command: c.ReportSurge) -> None:
         return
     others = tuple(one for one in command.cases if one != draft.ref.id)
     lines = tuple(line for line in rule.tell if line != "110" or rule.crowd or case.matter.danger)
-    draft.record(
-        e.SurgeSeen(event=command.event, size=command.size, step=step, cases=others, lines=lines)
-    )
+    draft.record(e.SurgeSeen(event=command.event, size=command.size, step=step, cases=others, lines=lines))
 
 
 def _no_less_urgent(kept: Draft, joined: Draft) -> None:
