@@ -23,7 +23,17 @@ from dispatcher.views import words
 from dispatcher.views.cases import state_of
 from dispatcher.views.masking import mask_text
 from dispatcher.views.viewing import Viewer
-from routing_rules.duplicates import DuplicateRules, Earlier, Features, Likely, Reason, Told, how_repeated
+from routing_rules.duplicates import (
+    DuplicateRules,
+    Earlier,
+    EventRule,
+    Features,
+    Likely,
+    Reason,
+    Told,
+    how_repeated,
+    shared_kind,
+)
 
 MOST = 20
 """Suggestions at most, of each sort."""
@@ -135,26 +145,24 @@ async def look(database: Database, library: Library, asked: Asked) -> Looked:
         near = await neighbours.of_place(connection, _divisions(library, asked.place), since, asked.received)
         calls = _compared(rules, mine, asked, of_number)
         likely = _events(rules, mine, asked, near)
-        wanted = [case.id for case, _, _ in calls] + [case.id for case, _ in likely]
+        wanted = [case.id for case, _, _ in calls] + [case.id for case, _, _ in likely]
         states = {id_: state_of(raw) for id_, raw in (await neighbours.states(connection, wanted)).items()}
     again, elsewhere = _again(rules, mine, asked, calls, states)
-    others = tuple(
-        Found(case=case, state=states[case.id], how=EVENT, likely=one)
-        for case, one in likely
-        if case.id in states and not states[case.id].imported
-    )
-    rule = mine.kinds[0]
-    crowd = tuple(
-        sorted(
-            (one for one in others if asked.received - one.case.received <= rule.surge_within),
-            key=lambda one: (one.case.received, one.case.id),
-        )
-    )
+    others: list[Found] = []
+    crowds: dict[str, list[Found]] = {rule.id: [] for rule in mine.kinds}
+    for case, one, rule in likely:
+        if case.id not in states or states[case.id].imported:
+            continue
+        others.append(Found(case=case, state=states[case.id], how=EVENT, likely=one))
+        if rule is not None and asked.received - case.received <= rule.surge_within:
+            crowds[rule.id].append(others[-1])
+    event, gathered = max(crowds.items(), key=lambda each: people_of(each[1]))
+    crowd = tuple(sorted(gathered, key=lambda one: (one.case.received, one.case.id)))
     return Looked(
         again=again,
         elsewhere=elsewhere,
-        others=others[:MOST],
-        event=rule.id,
+        others=tuple(others[:MOST]),
+        event=event,
         people=people_of(crowd) + 1,
         crowd=crowd,
     )
@@ -256,16 +264,17 @@ def _compared(
 
 def _events(
     rules: DuplicateRules, mine: Features, asked: Asked, cases: Sequence[Neighbour]
-) -> list[tuple[Neighbour, Likely]]:
+) -> list[tuple[Neighbour, Likely, EventRule | None]]:
     found = []
     for case in cases:
         if case.id == asked.case or case.words is None or case.line != asked.line:
             continue
         if asked.caller_mac and case.caller_mac == asked.caller_mac:
             continue
-        one = rules.compare(mine, rules.features(_told(case)))
+        theirs = rules.features(_told(case))
+        one = rules.compare(mine, theirs)
         if one.score >= rules.suggest:
-            found.append((case, one))
+            found.append((case, one, shared_kind(mine, theirs)))
     found.sort(key=lambda each: (-each[1].score, each[0].received, each[0].id))
     return found[: MOST * 5]
 
@@ -289,7 +298,9 @@ def _again(
             or any(link.case == asked.case for link in state.peers if asked.case)
         ):
             continue  # the other side of a case that was passed on is that case, not another one
-        earlier = Earlier(received=case.received, closed=state.closed, open=state.is_open)
+        running = state.closed is None and state.is_open
+        ended = state.closed or state.hops[-1].since  # what was passed on ended here when it left
+        earlier = Earlier(received=case.received, closed=None if running else ended, open=running)
         how = how_repeated(rule, earlier, asked.received)
         # A call within minutes is more about the first, whatever words it finds; later ones must be about the same.
         if not how or (how != "supplement" and likely.score < rules.suggest):
