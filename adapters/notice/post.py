@@ -37,6 +37,7 @@ _log = logging.getLogger("liandong.notice")
 
 CARRIED: Final[frozenset[type[Effect]]] = frozenset({Notify, TellCitizen, AlertLine})
 DESK: Final = "desk"
+WEBHOOK: Final = "webhook"
 
 
 class Reads(Protocol):
@@ -133,12 +134,23 @@ class Post:
         await self._carry(errand)
 
     async def _carry(self, errand: _Errand) -> None:
-        for place, way in enumerate(errand.ways):
-            if await self._over(errand, way, last=place == len(errand.ways) - 1):
+        for way in errand.ways:
+            if await self._over(errand, way, last=self._is_last(errand, way)):
                 continue
             await self._diverted(errand, way)
             return
         raise GiveUp("; ".join(f"{way}: {errand.known[way].why}" for way in errand.ways)[:300])
+
+    def _is_last(self, errand: _Errand, way: str) -> bool:
+        """Whether nothing but silence comes after this channel.
+
+        A webhook honours keys and is asked again as long as the relay has patience: the desk behind it sees the notice
+        meanwhile, but is no reason to stop.
+        """
+        after = errand.ways[errand.ways.index(way) + 1 :]
+        if way != WEBHOOK:
+            return not after
+        return not any(later in self._channels for later in after)
 
     async def _stopped(self, errand: _Errand) -> bool:
         """What it was about is over. True: nothing more leaves, and nothing more is waited for."""
@@ -175,7 +187,7 @@ class Post:
         if channel is None:
             await self._note(errand, way, ReceiptState.SKIPPED, "this channel is not connected here")
             return True
-        if not address and way != "webhook":
+        if not address and way != WEBHOOK:
             await self._note(errand, way, ReceiptState.SKIPPED, "nobody there can be reached this way")
             return True
         if await self._held_back(errand, way, address, pace, last=last):
@@ -233,11 +245,19 @@ class Post:
         except TryLater as silent:
             if last or tries < pace.tries:
                 await self._keep(errand, trying, ReceiptState.RETRY, str(silent))
+                if tries >= pace.tries:
+                    await self._shown(errand, way)
                 raise TryLater(f"{way}: {silent}", until=silent.until) from silent
             await self._keep(errand, trying, ReceiptState.FAILED, str(silent))
             raise TryLater(f"{way}: {silent}; another way", until=errand.now) from silent
         await self._taken(errand, trying, taken, pace, last=last)
         return False
+
+    async def _shown(self, errand: _Errand, way: str) -> None:
+        """A channel is asked on, but somebody should know by now: the desk behind it sees the notice."""
+        if DESK in errand.ways[errand.ways.index(way) + 1 :] and DESK not in errand.known:
+            await self._note(errand, DESK, ReceiptState.TAKEN, "")
+            await self._diverted(errand, DESK)
 
     async def _taken(self, errand: _Errand, trying: Receipt, taken: Taken, pace: Pace, *, last: bool) -> None:
         waits = taken.tells and pace.outcome is not None and not last

@@ -58,6 +58,10 @@ async def list_notices(viewer: Viewer, to: str, *, limit: int = 50, cursor: str 
     carried = exists().where(
         col(Receipts.key) == key, col(Receipts.channel) != "desk", col(Receipts.state).in_(_TOOK)
     )
+    # A channel that is still asked does not keep a notice from the desk behind it.
+    shown_here = exists().where(
+        col(Receipts.key) == key, col(Receipts.channel) == "desk", col(Receipts.state).in_(_TOOK)
+    )
     ours = and_(
         col(Outbox.kind).in_(_KINDS), or_(receiver == to, receiver.startswith(f"{to}/", autoescape=True))
     )
@@ -66,7 +70,7 @@ async def list_notices(viewer: Viewer, to: str, *, limit: int = 50, cursor: str 
         select(key, created, col(Outbox.sent_at), col(Outbox.body), col(Streams.state))
         .join(Streams, col(Streams.id) == col(Outbox.stream_id))
         .where(
-            col(Outbox.state) == "sent",
+            or_(col(Outbox.state) == "sent", shown_here),
             or_(ours, citizens),
             viewer.streams(),
         )

@@ -145,6 +145,21 @@ async def test_the_last_way_has_all_of_the_relays_patience(liandong: World) -> N
     assert (await ways(liandong))["sms"].tries == 31
 
 
+async def test_a_silent_webhook_is_asked_on_while_the_desk_behind_it_sees_the_notice(liandong: World) -> None:
+    case, number = await told(liandong)
+    hook = Box(*(TryLater("no answer") for _ in range(9)))
+    carrier = post(liandong, by("sms", "webhook", "desk", rules=(rules("webhook"),)), webhook=hook)
+
+    for attempt in range(9):
+        with pytest.raises(TryLater):
+            await carrier.deliver(delivery(notify(case, number), case))
+        assert ("desk" in await states(liandong)) == (attempt >= 2)
+    await carrier.deliver(delivery(notify(case, number), case))
+
+    assert await states(liandong) == {"sms": "skipped", "webhook": "taken", "desk": "taken"}
+    assert len(hook.letters) == 1
+
+
 async def test_quiet_hours_hold_what_is_not_urgent_and_never_what_is(liandong: World) -> None:
     calm, calm_number = await told(liandong)
     hot, hot_number = await told(liandong, DANGER)
