@@ -28,7 +28,7 @@ from dispatcher.domain.worktime import LEGAL_ZONE
 from dispatcher.runtime.hands import Hands
 from dispatcher.store import schema
 from dispatcher.store.database import Database
-from tests.faults.tempest import Mother, Result, Tempest, small_disk
+from tests.faults.tempest import Mother, Result, Tempest, database_on, small_disk
 from tests.support.databases import FAST, Cluster, cluster
 
 PROOFS = Path(__file__).resolve().parents[1] / "docs" / "proofs.md"
@@ -38,18 +38,19 @@ HEAD = "<!-- make soak adds here: tempests -->"
 async def one_run(seed: int, mother: Mother, postgres: Cluster) -> Result:
     """One tempest, on PostgreSQL for even seeds."""
     folder = Path(tempfile.mkdtemp(prefix=f"liandong-tempest-{seed}-"))
-    with contextlib.ExitStack() as stack:
+    on_postgres = seed % 2 == 0
+    async with contextlib.AsyncExitStack() as stack:
         disk: Path | None = None
-        if seed % 2 == 0:
-            url = await postgres.fresh()
+        with contextlib.suppress(PermissionError):
+            disk = stack.enter_context(small_disk())
+        if on_postgres:
+            url = await (stack.enter_async_context(database_on(postgres, disk)) if disk else postgres.fresh())
         else:
-            with contextlib.suppress(PermissionError):
-                disk = stack.enter_context(small_disk(folder / "disk"))
             url = f"sqlite:///{disk or folder}/liandong.db"
             database = Database(url)
             await schema.upgrade(database, Hands().wall())
             await database.close()
-        tempest = Tempest(mother, url, folder, seed, postgres=postgres if seed % 2 == 0 else None, disk=disk)
+        tempest = Tempest(mother, url, folder, seed, postgres=postgres if on_postgres else None, disk=disk)
         try:
             result = await tempest.run()
         except (AssertionError, OSError) as err:
@@ -63,13 +64,12 @@ async def one_run(seed: int, mother: Mother, postgres: Cluster) -> Result:
                 late_ms=0,
                 wrong=(f"{type(err).__name__}: {err}",),
             )
+        if result.wrong and disk is not None and not on_postgres:
+            shutil.copytree(disk, folder / "disk", ignore=shutil.ignore_patterns("ballast"))
     if result.wrong:
-        print(f"left as it was: {folder} {url}", file=sys.stderr)
-        return result
-    shutil.rmtree(folder)
-    if seed % 2 == 0:
-        name = url.split("@/")[1].split("?")[0]
-        await postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        print(f"left as it was: {folder}", file=sys.stderr)
+    else:
+        shutil.rmtree(folder)
     return result
 
 

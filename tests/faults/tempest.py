@@ -10,12 +10,14 @@ import asyncio
 import contextlib
 import json
 import os
+import pwd
 import signal
 import struct
 import subprocess
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -42,7 +44,7 @@ from dispatcher.wiring import CODEC
 from tests.faults.mother import VAULT, Order, library_of
 from tests.faults.storm import hasty_policy
 from tests.support.cases import KNIFE, LAMP
-from tests.support.databases import Cluster
+from tests.support.databases import OWNER, TEMPLATE, Cluster
 from tests.support.library import AGENT, HOTLINE
 
 PATIENCE = 60.0
@@ -55,7 +57,7 @@ LIMIT = timedelta(seconds=2)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _deadline, _stream, _outbox = (Table.metadata.tables[name] for name in ("deadline", "stream", "outbox"))
 
-ON_POSTGRES = ("kill-half", "die", "freeze", "jump", "restart", "poison", "deleted", "slow", "dead")
+ON_POSTGRES = ("kill-half", "die", "freeze", "jump", "restart", "poison", "deleted", "slow", "dead", "full")
 ON_SQLITE = ("kill", "die", "freeze", "poison", "deleted", "slow", "dead", "full")
 
 
@@ -112,7 +114,7 @@ class Tempest:
 
     Args:
         chosen: faults instead of drawn ones.
-        disk: where a small disk of its own is mounted below ``folder`` for the database, or None.
+        disk: the small disk on which the database lies, or None.
     """
 
     def __init__(
@@ -480,14 +482,33 @@ async def _until(good: Callable[[], bool | Awaitable[bool]], words: str) -> None
         await asyncio.sleep(0.05)
 
 
+@contextlib.asynccontextmanager
+async def database_on(postgres: Cluster, disk: Path) -> AsyncIterator[str]:
+    """A PostgreSQL database whose tables lie on a disk; the server's own log does not. Yields its URL."""
+    space = disk / "space"
+    space.mkdir()
+    if os.geteuid() == 0:  # the server runs as nobody then
+        nobody = pwd.getpwnam("nobody")
+        os.chown(space, nobody.pw_uid, nobody.pw_gid)
+    name = f"on_{space.parent.name.replace('-', '_')}"
+    await postgres.execute(
+        f"CREATE TABLESPACE {name} LOCATION '{space}'",
+        f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER {OWNER} TABLESPACE {name}",
+    )
+    try:
+        yield postgres.url(name)
+    finally:
+        await postgres.execute(f"DROP DATABASE {name} WITH (FORCE)", f"DROP TABLESPACE {name}")
+
+
 @contextlib.contextmanager
-def small_disk(folder: Path, megabytes: int = 16) -> Iterator[Path]:
-    """A disk of its own that can be filled (tmpfs).
+def small_disk(megabytes: int = 32) -> Iterator[Path]:
+    """A disk of its own that can be filled (tmpfs), in a folder that everybody may enter.
 
     Raises:
         PermissionError: nothing may be mounted here.
     """
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="liandong-disk-"))
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)],
         capture_output=True,
@@ -495,8 +516,11 @@ def small_disk(folder: Path, megabytes: int = 16) -> Iterator[Path]:
         check=False,
     )
     if mounted.returncode != 0:
+        folder.rmdir()
         raise PermissionError(mounted.stderr.strip() or "mount failed")
+    folder.chmod(0o755)
     try:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        folder.rmdir()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.tempest import Mother, Result, Tempest, small_disk
+from tests.faults.tempest import Mother, Result, Tempest, database_on, small_disk
 from tests.support.databases import FAST, Cluster, cluster
 
 TAKEN_OVER = 3_000
@@ -79,17 +79,37 @@ async def test_on_sqlite_nothing_is_lost_or_doubled(
     _held(await Tempest(mother, url, tmp_path, 13, chosen=faults).run())
 
 
-async def test_a_full_disk_delays_and_loses_nothing(
-    mother: Mother, sqlite_template: Path, tmp_path: Path
-) -> None:
-    try:
-        with small_disk(tmp_path / "disk") as disk:
-            shutil.copy(sqlite_template, disk / "liandong.db")
-            url = f"sqlite:///{disk}/liandong.db"
+def _logged(folder: Path) -> str:
+    return "".join(log.read_text() for log in folder.glob("node-*.log"))
 
-            result = await Tempest(mother, url, tmp_path, 14, chosen=("full",), disk=disk).run()
+
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """A disk that can be filled."""
+    try:
+        with small_disk() as made:
+            yield made
     except PermissionError as err:
         pytest.skip(f"a small disk cannot be mounted here (needs root): {err}")
 
-    _held(result)
-    assert "SQLITE_FULL" in (tmp_path / "node-0.log").read_text()
+
+async def test_on_sqlite_a_full_disk_delays_and_loses_nothing(
+    mother: Mother, disk: Path, sqlite_template: Path, tmp_path: Path
+) -> None:
+    shutil.copy(sqlite_template, disk / "liandong.db")
+    url = f"sqlite:///{disk}/liandong.db"
+
+    _held(await Tempest(mother, url, tmp_path, 14, chosen=("full",), disk=disk).run())
+
+    assert "SQLITE_FULL" in _logged(tmp_path)
+
+
+@pytest.mark.postgres
+async def test_on_postgresql_a_full_disk_delays_and_loses_nothing(
+    mother: Mother, disk: Path, timekeeper: Cluster, tmp_path: Path
+) -> None:
+    async with database_on(timekeeper, disk) as url:
+        run = Tempest(mother, url, tmp_path, 15, postgres=timekeeper, chosen=("full",), disk=disk)
+        _held(await run.run())
+
+    assert "DiskFullError" in _logged(tmp_path)
