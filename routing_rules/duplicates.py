@@ -167,24 +167,40 @@ class DuplicateRules(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def features(self, told: Told) -> Features:
         """What is compared of a case. Without rules it is of no kind."""
         head = told.text[:HEAD]
-        kinds: set[int] = set()
-        places: dict[int, int] = {}
+        return self._features(told, head, *self._kinds(told, head))
+
+    def beside(self, mine: Features, told: Told) -> Features | None:
+        """What is compared of another case; None, and little time spent, where it reports another kind of event."""
+        head = told.text[:HEAD]
+        kinds, ends = self._kinds(told, head)
+        if not any(rule in mine.kinds for rule in kinds):
+            return None
+        return self._features(told, head, kinds, ends)
+
+    def _kinds(self, told: Told, head: str) -> tuple[tuple[EventRule, ...], dict[int, int]]:
+        """The kinds of event a text may report, and where ends of place names stand in it: end → length."""
+        found = set(self._of_category(told.category))
+        ends: dict[int, int] = {}
         if self.events:
             for last, (named, length) in self._words.iter(head):
-                kinds.update(named)
+                found.update(named)
                 if length:
-                    places[last] = max(length, places.get(last, 0))
-        kinds |= self._of_category(told.category)
+                    ends[last] = max(length, ends.get(last, 0))
         rules = tuple(
             rule
             for number, rule in enumerate(self.events)
-            if number in kinds or (rule.danger and told.danger)
+            if number in found or (rule.danger and told.danger)
         )
+        return rules or self.events[-1:], ends
+
+    def _features(
+        self, told: Told, head: str, kinds: tuple[EventRule, ...], ends: Mapping[int, int]
+    ) -> Features:
         return Features(
             told=told,
-            kinds=rules or self.events[-1:],
+            kinds=kinds,
             grams=grams(head.translate(_SILENT)) - self._idle,
-            landmarks=frozenset(self._named(head, places)),
+            landmarks=frozenset(self._named(head, ends)),
         )
 
     def _of_category(self, category: str) -> frozenset[int]:
@@ -207,23 +223,19 @@ class DuplicateRules(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """How likely two calls of different people are about one event. Symmetric but for the wording."""
         apart = abs(one.told.received - other.told.received)
         shared = shared_kind(one, other)
-        longest = shared.within if shared is not None else min(one.longest, other.longest)
-        if one.told.line != other.told.line or apart > longest:
+        if shared is None or one.told.line != other.told.line or apart > shared.within:
             return NOT_LIKELY
         alike = nearness(one.grams, other.grams)
         matter, why = _matter(one.told, other.told, shared)
-        area = shared is not None and shared.area
-        place, where = _place(one, other, area=area)
+        place, where = _place(one, other, area=shared.area)
         score = (
             _TEXT * min(1.0, alike / _FULL)
             + _MATTER * matter
             + _PLACE * max(0.0, place)
-            + _TIME * (1 - apart / longest)
+            + _TIME * (1 - apart / shared.within)
         )
         if place < 0:
             score *= _ELSEWHERE
-        if shared is None:
-            score *= _OTHER_MATTER
         reasons = (ago(apart), where, why, worded(alike))
         return Likely(score=round(min(1.0, score), 3), reasons=tuple(x for x in reasons if x is not None))
 

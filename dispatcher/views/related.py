@@ -271,7 +271,9 @@ def _events(
             continue
         if asked.caller_mac and case.caller_mac == asked.caller_mac:
             continue
-        theirs = rules.features(_told(case))
+        theirs = rules.beside(mine, _told(case))
+        if theirs is None:
+            continue
         one = rules.compare(mine, theirs)
         if one.score >= rules.suggest:
             found.append((case, one, shared_kind(mine, theirs)))
