@@ -27,8 +27,16 @@ def _own(id_: str) -> str:
     return f"""{_ALL} OR (
     ({_PLATFORMS} = '*' OR platform = ANY ((SELECT string_to_array({_PLATFORMS}, ','))::text[]))
     AND division LIKE ANY ((SELECT string_to_array({_DIVISIONS}, ','))::text[])
-    AND ({_UNIT} = '' OR {id_} IN (SELECT party.stream_id FROM party WHERE party.unit = {_UNIT}))
+    AND ({_UNIT} = '' OR liandong_has_part({id_}))
 )"""
+
+
+# A function, because a subquery in the policy puts the price of reading all parties before every single row, in the
+# planner's eyes, and makes it walk whole tables where a key would do: settling took thirty times as long.
+_HAS_PART = f"""
+CREATE OR REPLACE FUNCTION liandong_has_part(stream uuid) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE COST 5 AS
+$$ SELECT EXISTS (SELECT 1 FROM party WHERE party.unit = {_UNIT} AND party.stream_id = stream) $$
+"""
 
 
 POLICIES = {
@@ -58,6 +66,7 @@ def beyond_tables() -> Iterator[str]:
     for table in MONTHLY:
         yield f"CREATE TABLE {table}_default PARTITION OF {table} DEFAULT"
         yield from _closed(f"{table}_default")
+    yield _HAS_PART
     for table, readers in POLICIES.items():
         yield from _closed(table)
         yield f"CREATE POLICY scope ON {table} USING ({readers}) WITH CHECK ({_ALL})"
