@@ -34,6 +34,7 @@ VERBS = (
     Verb("rules", "dispatcher.cli.rules", "检查清单与数据 / check lists and data"),
     Verb("model", "dispatcher.cli.model", "训练、评测、启用推荐模型 / the trained recommender"),
     Verb("replay", "dispatcher.cli.replay", "重放来件 / replay messages on a manual clock"),
+    Verb("simulate", "dispatcher.cli.simulate", "推演一年 / play a year ahead and prove its notices"),
     Verb("import", "dispatcher.cli.import_cases", "导入在办件与故障单 / import open cases and outage forms"),
     Verb("export", "dispatcher.cli.export", "批量导出 / bulk export"),
     Verb("user", "dispatcher.cli.user", "账号 / accounts"),

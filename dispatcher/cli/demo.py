@@ -110,7 +110,7 @@ async def _past(settings: Settings, arguments: argparse.Namespace) -> int | None
     from sqlalchemy.exc import SQLAlchemyError
 
     from dispatcher.cli.replay import has_cases
-    from dispatcher.cli.simulation import Simulation, simulated
+    from dispatcher.cli.simulation import Simulation, ground_of, simulated
     from dispatcher.cli.storing import leaves
     from dispatcher.runtime.clock import ManualClock
     from dispatcher.runtime.hands import Hands
@@ -130,7 +130,7 @@ async def _past(settings: Settings, arguments: argparse.Namespace) -> int | None
                 return None
             arrivals = _arrivals(demo["messages.toml"], now, arguments)
             simulation = Simulation(
-                core,
+                ground_of(core),
                 clock,
                 origin="demo/past",
                 home=_HOME,

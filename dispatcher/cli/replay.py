@@ -90,7 +90,7 @@ async def _replay(
 ) -> int:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from dispatcher.cli.simulation import ErrorLog, Simulation, StandsStill, simulated
+    from dispatcher.cli.simulation import ErrorLog, Simulation, StandsStill, ground_of, simulated
     from dispatcher.cli.storing import leaves
     from dispatcher.data_files import packaged_files
     from dispatcher.runtime.clock import ManualClock
@@ -112,7 +112,7 @@ async def _replay(
                     "name an empty database, or add --append"
                 )
             simulation = Simulation(
-                core,
+                ground_of(core),
                 clock,
                 origin=f"replay/{arguments.line}",
                 home=arguments.division,

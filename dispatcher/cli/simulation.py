@@ -10,21 +10,24 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
 
 from adapters.linkage.inbound import served_by
-from adapters.rehearsal.callers import Arrival, Callers
+from adapters.rehearsal.callers import Arrival, Callers, NumberSource
 from adapters.rehearsal.cast import Cast
 from adapters.rehearsal.chance import Chances
 from adapters.rehearsal.rehearsal import Rehearsal
 from dispatcher.domain.case import Case
 from dispatcher.domain.errors import Refused
+from dispatcher.domain.library import Library
 from dispatcher.domain.stream import Change, Effect, Product, StreamRef, Submission
-from dispatcher.ports import Carrier
+from dispatcher.ports import Carrier, Inbox
 from dispatcher.runtime.clock import ManualClock, jitter
 from dispatcher.settings import Settings
 from dispatcher.store.errors import Failed
@@ -101,12 +104,83 @@ class Seen:
         return [cases[id_] for id_ in sorted(cases)]
 
 
+class Holder(Protocol):
+    """Holds the product that decides (`dispatcher.runtime.handling.Reloadable`)."""
+
+    current: Product
+
+
+class SettledCount(Protocol):
+    """How many due deadlines one call settled, and how many it could not."""
+
+    @property
+    def fired(self) -> int: ...
+
+    @property
+    def failed(self) -> int: ...
+
+
+class Settles(Protocol):
+    """Tells and settles what is due (`dispatcher.store.writer.Writer`)."""
+
+    async def next_due(self) -> datetime | None: ...
+
+    async def settle_due(self, now: datetime, limit: int, /) -> SettledCount: ...
+
+
+class Flushes(Protocol):
+    """Sends what waits to go out (`dispatcher.runtime.relay.Relay`)."""
+
+    async def flush(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What a simulation stands on: an open core with its database, or memory (`dispatcher.cli.memory`)."""
+
+    library: Library
+    platforms: Sequence[str]
+    product: Holder
+    inbox: Inbox
+    numbers: NumberSource
+    writer: Settles
+    relay: Flushes
+
+
+def ground_of(core: Core) -> Ground:
+    """The real write path."""
+    return Ground(
+        library=core.library.library,
+        platforms=core.settings.deployment.platforms,
+        product=core.product,
+        inbox=core.inbox,
+        numbers=Numbers(core.database),
+        writer=core.writer,
+        relay=core.relay,
+    )
+
+
+class _Waiting:
+    """Messages still to come, of which only the first is looked at: a year of them need not lie in memory."""
+
+    def __init__(self, arrivals: Iterable[Arrival]) -> None:
+        self._rest = iter(arrivals)
+        self.first = next(self._rest, None)
+
+    def take(self) -> Arrival:
+        """The first one."""
+        taken = self.first
+        assert taken is not None, "looked at before it is taken"
+        self.first = next(self._rest, None)
+        return taken
+
+
 class Simulation:
-    """One run over an open core whose clock is manual."""
+    """One run over a ground whose clock is manual."""
 
     def __init__(
         self,
-        core: Core,
+        ground: Ground,
         clock: ManualClock,
         *,
         origin: str,
@@ -115,21 +189,19 @@ class Simulation:
         behaviour: bytes,
         relay_every: timedelta = RELAY_EVERY,
     ) -> None:
-        library = core.library.library
-        self._core = core
+        library = ground.library
+        self._ground = ground
         self._clock = clock
         self._cast = Cast(
             library,
             Chances(seed, jitter),
-            served=served_by(core.settings.deployment.platforms),
+            served=served_by(ground.platforms),
             behaviours=demo_behaviour(behaviour),
         )
-        self._seen = Seen(core.product.current)
-        core.product.current = self._seen
-        self.rehearsal = Rehearsal(self._cast, core.inbox, self._seen, seed=seed)
-        self.callers = Callers(
-            core.inbox, Numbers(core.database), library, origin=origin, home=home, seed=seed
-        )
+        self._seen = Seen(ground.product.current)
+        ground.product.current = self._seen
+        self.rehearsal = Rehearsal(self._cast, ground.inbox, self._seen, seed=seed)
+        self.callers = Callers(ground.inbox, ground.numbers, library, origin=origin, home=home, seed=seed)
         self.progress = Progress()
         self._relayed = clock.now()
         self._relay_every = relay_every
@@ -138,7 +210,7 @@ class Simulation:
 
     async def run(
         self,
-        arrivals: Sequence[Arrival],
+        arrivals: Iterable[Arrival],
         *,
         until: datetime | None = None,
         told: Callable[[int], object] = lambda _registered: None,
@@ -152,14 +224,14 @@ class Simulation:
         Raises:
             StandsStill: the actors and the deadlines chase each other at one instant.
         """
-        waiting = list(reversed(arrivals))
+        waiting = _Waiting(arrivals)
         while (at := await self._next(waiting)) is not None and (until is None or at <= until):
             self._set(at)
             if self._due is not None and self._due <= at:
                 self.progress.settled += await self._settle(at)
             batch: list[Arrival] = []
-            while waiting and waiting[-1].at <= at:
-                batch.append(waiting.pop())
+            while waiting.first is not None and waiting.first.at <= at:
+                batch.append(waiting.take())
             if batch:
                 await asyncio.gather(*(self._register(arrival) for arrival in batch))
                 told(len(batch))
@@ -174,11 +246,11 @@ class Simulation:
             self._set(until)
         await self._relay(self._clock.now())
 
-    async def _next(self, waiting: list[Arrival]) -> datetime | None:
-        self._due = await self._core.writer.next_due()
+    async def _next(self, waiting: _Waiting) -> datetime | None:
+        self._due = await self._ground.writer.next_due()
         instants = [
             at
-            for at in (self._due, self.rehearsal.next_at(), waiting[-1].at if waiting else None)
+            for at in (self._due, self.rehearsal.next_at(), waiting.first.at if waiting.first else None)
             if at is not None
         ]
         return max(min(instants), self._clock.now()) if instants else None
@@ -194,7 +266,7 @@ class Simulation:
 
     async def _settle(self, at: datetime) -> int:
         """What is due now; the rest of a large batch comes with the next step, at the same instant."""
-        settled = await self._core.writer.settle_due(at, _LIMIT)
+        settled = await self._ground.writer.settle_due(at, _LIMIT)
         self.progress.quarantined += settled.failed
         await self.rehearsal.look(at)
         return settled.fired
@@ -209,7 +281,7 @@ class Simulation:
 
     async def _relay(self, at: datetime) -> None:
         self._relayed = at
-        self.progress.sent += await self._core.relay.flush()
+        self.progress.sent += await self._ground.relay.flush()
         await self.rehearsal.look(at)
 
 

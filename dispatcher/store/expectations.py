@@ -186,7 +186,7 @@ class Ledger:
                     .order_by(col(Events.position))
                 )
             ).all()
-        stretch = _Stretch(now)
+        stretch = Stretch(now)
         for event in events:
             stretch.take(event.position, event.stream_id, event.at, event.kind, event.body)
         async with self._database.writing() as connection:
@@ -196,7 +196,7 @@ class Ledger:
     async def _apply(
         self,
         connection: AsyncConnection,
-        stretch: _Stretch,
+        stretch: Stretch,
         row: Mapping[str, Any] | None,
         begin: int,
         end: int,
@@ -305,7 +305,7 @@ class Ledger:
         return account, [*found.values(), *told]
 
 
-class _Stretch:
+class Stretch:
     """What a stretch of the log does to the ledger, in memory."""
 
     def __init__(self, now: datetime) -> None:

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import msgspec
 
-from dispatcher.cli import audit, calendar, classify, explain, import_cases, policy, retention, tally
+from dispatcher.cli import (
+    audit,
+    calendar,
+    classify,
+    explain,
+    import_cases,
+    policy,
+    retention,
+    simulate,
+    tally,
+)
 from dispatcher.cli.rules import check, release, replay
 from routing_rules import compare
 from routing_rules import explain as lists_explain
@@ -26,6 +36,7 @@ SHAPES: dict[str, type[msgspec.Struct]] = {
     "import": import_cases.Report,
     "replay": tally.Report,
     "retention": retention.Report,
+    "simulate": simulate.Report,
     "rules-check": check.Report,
     "rules-diff": compare.Comparison,
     "rules-explain": lists_explain.Explanation,
