@@ -119,9 +119,9 @@ def problems(library: Library, new_id: Callable[[], UUID]) -> Middleware:
                 Problem(422, "bad-cursor", words, field="cursor", value=no.value, remedy=_CURSOR),
                 library.of(request),
             )
-        except (Unavailable, DBAPIError) as err:
+        except (Unavailable, DBAPIError, ConnectionError, TimeoutError) as err:
             # A question that the database could not answer changed nothing: a cut or frozen connection is no fault.
-            if isinstance(err, DBAPIError):
+            if not isinstance(err, Unavailable):
                 if not out_of_reach(err):
                     return _fault(err, request, library.of(request), new_id())
                 log.warning("the database did not answer: %s", type(err).__name__)

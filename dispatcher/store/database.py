@@ -39,6 +39,10 @@ SQLITE_CONTENDED = ("SQLITE_BUSY", "SQLITE_LOCKED")
 SQLITE_OUT_OF_REACH = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
 """Beginnings of SQLite's error names: somebody else holds the file; the file cannot be read or written."""
 
+POSTGRES_CONTENDED = ("40", "55P03", "57014")
+POSTGRES_OUT_OF_REACH = ("08", "25P03", "25006", "53", "57P", "58")
+"""Beginnings of PostgreSQL's SQLSTATE: somebody else holds the rows, or took too long; the server cannot be asked."""
+
 EVERYTHING = "*"
 PLATFORM_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 DIVISION_CODE = re.compile(r"[0-9]{2,12}")
@@ -71,12 +75,17 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         return tuple("%" if code == EVERYTHING else tree_prefix(code) + "%" for code in self.divisions)
 
 
-def out_of_reach(err: DBAPIError) -> bool:
+def out_of_reach(err: Exception) -> bool:
     """Whether a question failed because the database could not be asked (cut, frozen, full, contended), not because
     it was asked wrongly. Then the same question may be asked again; otherwise the fault is ours."""
-    name = getattr(err.orig, "sqlite_errorname", "")
-    if name:
-        return str(name).startswith(SQLITE_CONTENDED + SQLITE_OUT_OF_REACH)
+    if isinstance(err, ConnectionError | TimeoutError):
+        return True
+    if not isinstance(err, DBAPIError):
+        return False
+    if name := str(getattr(err.orig, "sqlite_errorname", "")):
+        return name.startswith(SQLITE_CONTENDED + SQLITE_OUT_OF_REACH)
+    if state := str(getattr(err.orig, "sqlstate", None) or ""):
+        return state.startswith(POSTGRES_CONTENDED + POSTGRES_OUT_OF_REACH)
     return isinstance(err, (InterfaceError, InternalError, OperationalError))
 
 

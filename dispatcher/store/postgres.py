@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
-from dispatcher.store.database import EVERYTHING, Database
+from dispatcher.store.database import EVERYTHING, POSTGRES_CONTENDED, POSTGRES_OUT_OF_REACH, Database
 from dispatcher.store.engine import Again, BadData, Lost
 from dispatcher.store.rows import (
     DEADLINE_COLUMNS,
@@ -159,9 +159,7 @@ WHERE datname = current_database() AND usename = current_user AND application_na
   AND state_change < clock_timestamp() - interval '2 seconds'
 """
 
-PASSING = ("40", "55P03", "57014")
 DATA = ("22", "23", "54")
-GONE = ("08", "25P03", "25006", "53", "57P", "58")
 
 
 @contextlib.contextmanager
@@ -177,11 +175,11 @@ def translated() -> Iterator[None]:
         raise BadData(f"{table}: {err.constraint_name}") from err
     except asyncpg.PostgresError as err:
         state = err.sqlstate or ""
-        if state.startswith(PASSING):
+        if state.startswith(POSTGRES_CONTENDED):
             raise Again(f"{type(err).__name__} ({state})") from err
         if state.startswith(DATA):
             raise BadData(f"{type(err).__name__} ({state})") from err
-        if state.startswith(GONE):
+        if state.startswith(POSTGRES_OUT_OF_REACH):
             raise Lost(f"{type(err).__name__} ({state})") from err
         raise
     except (UnicodeEncodeError, OverflowError) as err:
