@@ -13,21 +13,24 @@ from operator import add
 
 import msgspec
 
-from routing_rules.schema import BESIDE, EVERYDAY, HEARD, LOUD, SOUNDS
+from routing_rules.schema import BESIDE, EVERYDAY, HEARD, LEANS, LOUD, SOUNDS
 
 WINDOW = 64
 STEP = 32
 SHORTEST = 4
 """Texts are heard in windows of so many characters, one every half of it; shorter ones count as SHORTEST."""
 
-# Three weights share one integer, so that one sum adds all of them: 20 bits each, a unit is 1/128 of log odds. A
-# window has at most 2 * WINDOW - 1 grams, so weights up to ±4,000 can never spill into their neighbour.
+# Six weights share one integer, three for danger and three for everyday matters, so that one sum adds all of them: 20
+# bits each, a unit is 1/128 of log odds. A window has at most 2 * WINDOW grams, so weights up to ±4,000 can never spill
+# into their neighbour.
 _BITS = 20
 UNIT = 128
 MOST = 4_000
 _HALF = 1 << _BITS - 1
 _MASK = (1 << _BITS) - 1
-_MIDDLE = _HALF | _HALF << _BITS | _HALF << 2 * _BITS
+_FIELDS = 6
+_MIDDLE = sum(_HALF << n * _BITS for n in range(_FIELDS))
+_MATTER = 3 * _BITS
 
 # In the order of schema.HEARD and schema.SOUNDS.
 SERVICES = ("119", "120", "110")
@@ -74,7 +77,7 @@ class Bars(msgspec.Struct, frozen=True, array_like=True):
     `doubt`: log odds of danger from which a text of one window raises a doubt; it rises by one for every WINDOW
     more, because the loudest of many windows is heard, up to `letter`; `loud` above that it is heard even where an
     ordinary item speaks clearly. Below `calm` a text sounds like an everyday matter, below `sheer` like nothing else. `beside`: the share of the danger from which a service is told beside the one that leads; `sure`: the
-    chance from which an everyday matter sounds like one of ORDINARY.
+    chance from which an everyday matter sounds like one of ORDINARY; `leaning`: the chance from which it leans to one.
     """
 
     doubt: float
@@ -84,6 +87,7 @@ class Bars(msgspec.Struct, frozen=True, array_like=True):
     sheer: float
     beside: float
     sure: float
+    leaning: float
 
     def alarm(self, length: int) -> float:
         """The bar for a bare text of this length."""
@@ -105,30 +109,40 @@ class Weights(msgspec.Struct, frozen=True, array_like=True):
 class Ear:
     """Weights at work. Immutable and total: any string is heard, in time that grows with its length."""
 
-    __slots__ = ("_bias", "_danger", "_platform", "_platform_bias", "bars", "weights")
+    __slots__ = ("_bias", "_grams", "_platform_bias", "bars", "weights")
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
-        self._danger = weights.danger
-        self._platform = weights.platform
+        packed = dict(weights.danger)
+        for gram, weight in weights.platform.items():
+            packed[gram] = packed.get(gram, 0) + (weight << _MATTER)
+        self._grams = packed
         self._bias = weights.bias
         self._platform_bias = weights.platform_bias
         self.bars = weights.bars
 
     def hear(self, bare: str) -> Heard:
         """How much a bare text (see `bare`) sounds like danger: the window of it that does most."""
-        get = self._danger.get
+        return self._hear(bare)[0]
+
+    def _hear(self, bare: str) -> tuple[Heard, int]:
+        """The loudest window, and the sum of the first."""
+        get = self._grams.get
         bias = self._bias
-        if len(bare) <= WINDOW:
-            return _heard(_sum(bare, get), len(bare), bias, 0)
-        sums = [_sum(bare[at : at + STEP + 1], get) for at in range(0, len(bare), STEP)]
-        return max(
+        length = len(bare)
+        if length <= WINDOW:
+            total = _sum(bare, get)
+            return _heard(total, length, bias, 0), total
+        sums = [_sum(bare[at : at + STEP + 1], get) for at in range(0, length, STEP)]
+        loudest = max(
             (
-                _heard(sums[n] + sums[n + 1], min(WINDOW, len(bare) - n * STEP), bias, n * STEP)
+                _heard(sums[n] + sums[n + 1], min(WINDOW, length - n * STEP), bias, n * STEP)
                 for n in range(len(sums) - 1)
             ),
             key=lambda heard: heard.danger,
         )
+        # The pair that leaves the window is the next one's.
+        return loudest, sums[0] + sums[1] - get(bare[WINDOW - 1 : WINDOW + 1], 0)
 
     def listen(self, folded: str) -> tuple[str, ...]:
         """The situations (see `schema.SITUATIONS`) that a folded text sounds like; none where there is no text."""
@@ -136,7 +150,7 @@ class Ear:
         if not text:
             return ()
         bars = self.bars
-        heard = self.hear(text)
+        heard, first = self._hear(text)
         alarm = bars.alarm(len(text))
         if heard.danger >= alarm:
             shares = heard.shares()
@@ -146,15 +160,16 @@ class Ear:
         if heard.danger >= bars.calm:
             return ()
         names = EVERYDAY if heard.danger < bars.sheer else EVERYDAY[:1]
-        chances = self.platforms(text)
+        chances = self._matters(first, min(len(text), WINDOW))
         most = max(chances)
-        return names if most < bars.sure else (*names, SOUNDS[chances.index(most)])
+        kind = chances.index(most)
+        if most >= bars.leaning and LEANS[kind]:
+            names = (*names, LEANS[kind])
+        return names if most < bars.sure else (*names, SOUNDS[kind])
 
-    def platforms(self, bare: str) -> list[float]:
+    def _matters(self, first: int, length: int) -> list[float]:
         """The chance of each of ORDINARY, for an everyday matter; its first window tells what it is about."""
-        part = bare[:WINDOW]
-        total = _sum(part, self._platform.get)
-        logits = (0.0, *_odds(total, len(part), self._platform_bias))
+        logits = (0.0, *_odds(first + _MIDDLE >> _MATTER, length, self._platform_bias))
         top = max(logits)
         parts = [math.exp(each - top) for each in logits]
         whole = sum(parts)
@@ -169,7 +184,7 @@ class Ear:
         found = []
         for size in (2, 1):
             for at in range(heard.start, heard.end - size + 1):
-                weight = self._danger.get(text[at : at + size], 0)
+                weight = self._grams.get(text[at : at + size], 0)
                 found.append(((weight + _MIDDLE >> shift & _MASK) - _HALF, at, at + size))
         found.sort(key=lambda each: (-each[0], each[1]))
         # Where each character of the bare text stood.
@@ -207,9 +222,9 @@ def load_weights(data: bytes) -> Weights:
         if len(values) != 6 or not 1 <= len(name) <= 2 or max(map(abs, values)) > MOST:
             raise EarFault(f"line {number}: {line[:60]!r}; expected a gram and six weights up to ±{MOST}")
         if any(values[:3]):
-            danger[name] = values[0] + (values[1] << _BITS) + (values[2] << 2 * _BITS)
+            danger[name] = _packed(values[:3])
         if any(values[3:]):
-            platform[name] = values[3] + (values[4] << _BITS) + (values[5] << 2 * _BITS)
+            platform[name] = _packed(values[3:])
     try:
         bias = [int(each) for each in head["bias"]]
         return Weights(
@@ -234,23 +249,28 @@ def grams(text: str) -> list[str]:
     return [*text, *map(add, text, text[1:])]
 
 
+def _packed(values: list[int]) -> int:
+    return sum(value << n * _BITS for n, value in enumerate(values))
+
+
 def _sum(part: str, get: object) -> int:
-    one = sum(map(get, part[:STEP] if len(part) == STEP + 1 else part, repeat(0)))  # type: ignore[call-overload]
-    return one + sum(map(get, map(add, part, part[1:]), repeat(0)))  # type: ignore[call-overload]
+    """The packed sum of a part's grams; the last character of a longer step only ends a pair."""
+    singles = part[:STEP] if len(part) == STEP + 1 else part
+    return sum(map(get, [*singles, *map(add, part, part[1:])], repeat(0)))  # type: ignore[call-overload]
 
 
-def _odds(total: int, length: int, bias: tuple[int, int, int]) -> tuple[float, float, float]:
-    total += _MIDDLE
+def _odds(raised: int, length: int, bias: tuple[int, int, int]) -> tuple[float, float, float]:
+    """Log odds from the lowest three fields of a sum that was raised by _MIDDLE."""
     scale = 1.0 / (UNIT * math.sqrt(length if length > SHORTEST else SHORTEST))
     return (
-        ((total & _MASK) - _HALF) * scale + bias[0] / UNIT,
-        ((total >> _BITS & _MASK) - _HALF) * scale + bias[1] / UNIT,
-        ((total >> 2 * _BITS) - _HALF) * scale + bias[2] / UNIT,
+        ((raised & _MASK) - _HALF) * scale + bias[0] / UNIT,
+        ((raised >> _BITS & _MASK) - _HALF) * scale + bias[1] / UNIT,
+        ((raised >> 2 * _BITS & _MASK) - _HALF) * scale + bias[2] / UNIT,
     )
 
 
 def _heard(total: int, length: int, bias: tuple[int, int, int], start: int) -> Heard:
-    odds = _odds(total, length, bias)
+    odds = _odds(total + _MIDDLE, length, bias)
     top = max(odds)
     exp = math.exp
     danger = top + math.log(exp(odds[0] - top) + exp(odds[1] - top) + exp(odds[2] - top))

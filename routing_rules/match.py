@@ -166,7 +166,9 @@ def _winner(
             loud = _HEARD if facts.planes(_LOUD) else frozenset()
             held = [row for row in held if not row.item.alone or not loud.isdisjoint(row.facts)]
     if len(held) > 1 and held[0].verdict.tier == "ordinary":
-        held = sorted(held, key=lambda row: -weight_of(row, facts, weights))
+        # What a text only leans to speaks where no word does.
+        worded = [row for row in held if row.asks]
+        held = sorted(worded or held, key=lambda row: -weight_of(row, facts, weights))
     first = held[0]
     for row in held:
         if row.item is not first.item:

@@ -111,11 +111,14 @@ SITUATIONS = (
     "sounds-police",
     "sounds-private",
     "sounds-elsewhere",
+    "leans-police",  # rather this than anything else, though not surely
+    "leans-private",
 )
 HEARD = ("heard-fire", "heard-ill", "heard-crime")
 BESIDE = ("beside-fire", "beside-ill", "beside-crime")
 LOUD = "heard-loud"
 EVERYDAY = ("sounds-everyday", "sheer-everyday")
+LEANS = ("", "leans-police", "leans-private", "")
 SOUNDS = ("sounds-hotline", "sounds-police", "sounds-private", "sounds-elsewhere")
 
 Tier = Literal["gate", "about", "police", "elsewhere", "doubt", "ordinary", "last"]
