@@ -41,6 +41,8 @@ SHORT = {"assign": "2s", "sign": "1s", "transfer": "4s", "return": "3s"}
 
 # Lists are compiled once for all storms: how long a first start takes is not what is tried here.
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "liandong"
+CALM = 15
+"""Looks, a fifth of a second apart, at which nothing may have changed."""
 PATIENCE = 180.0
 """Seconds until something that must happen is given up as not happening."""
 
@@ -362,10 +364,7 @@ async def account(storm: Storm) -> list[str]:
         faults += [f"{row[3]} {row[0]} is {row[5]}: {row[6]}" for row in outbox if row[5] != "sent"]
         posted = {_uuid(row[0]) for row in outbox if not row[3].startswith(("pass-order", "return-result"))}
         # What a killed node was just sending is not sent any more when its clock has stopped meanwhile, and says so.
-        overtaken = {
-            _uuid(row[0])
-            for row in await ask("SELECT key FROM receipt WHERE channel = 'webhook' AND state = 'overtaken'")
-        }
+        overtaken = {_uuid(row[0]) for row in await ask("SELECT key FROM receipt WHERE state = 'overtaken'")}
         taken = storm.receiver.taken.keys()
         if lost := posted - taken - overtaken:
             faults.append(f"{len(posted)} notices were sent, {len(lost)} of them were not received")
@@ -399,8 +398,11 @@ async def latest(url: str) -> timedelta:
 
 
 async def quiet(url: str) -> None:
-    """Wait until nothing is due and nothing waits to be sent."""
+    """Wait until nothing is due, nothing waits to be sent, and nothing more is said for longer than the log's readers
+    take to hear of it: what they report starts clocks and notices of its own.
+    """
     database = Database(url)
+    calm, before = 0, -1
     try:
         async with asyncio.timeout(PATIENCE):
             while True:
@@ -414,7 +416,10 @@ async def quiet(url: str) -> None:
                     ready = (
                         await connection.exec_driver_sql("SELECT count(*) FROM outbox WHERE state = 'ready'")
                     ).scalar()
-                if not ready and (due is None or (_instant(due) - now).total_seconds() > 30):
+                    said = (await connection.exec_driver_sql("SELECT value FROM position")).scalar_one()
+                at_rest = not ready and (due is None or (_instant(due) - now).total_seconds() > 30)
+                calm, before = (calm + 1 if at_rest and said == before else 0), said
+                if calm == CALM:
                     return
                 await asyncio.sleep(0.2)
     finally:
