@@ -183,8 +183,12 @@ class Shelf:
         """
         kept = await Models(self._releases).champion()
         now = self._library().recommender
-        if kept is None or (now is not None and now.digest == kept.digest):
-            return now if kept is not None else None
+        if kept is None:
+            if now is not None:  # taken back: no copy may go on recommending
+                await asyncio.to_thread(keep_recommender, self._data.model, None)
+            return None
+        if now is not None and now.digest == kept.digest:
+            return now
         from routing_rules.model.scorer import BadModel, Recommender  # no model, no NumPy
 
         try:
